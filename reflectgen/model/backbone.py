@@ -1,0 +1,102 @@
+"""Loads the backbone: any causal LM that transformers can read, from its own files or from a `.gguf` file.
+
+A checkpoint that lacks weights is an error here: transformers would fill them with random numbers and a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from reflectgen.errors import ModelError, ReflectgenError
+from reflectgen.model.placement import resolve_device, resolve_dtype
+from reflectgen.model.quiet import quiet
+from reflectgen.model.source import Source
+
+
+def load_backbone(
+    source: Source,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    attn_implementation: str | None = None,
+    trust_remote_code: bool = False,
+) -> PreTrainedModel:
+    """The causal LM in `source`, in evaluation mode, on the device and in the dtype of those names.
+
+    `attn_implementation` is transformers' (None for its default). Raises `ModelError` with one sentence where the files
+    are missing, incomplete or broken.
+    """
+    place = resolve_device(device)
+    options: dict[str, Any] = {**source.gguf_option, "trust_remote_code": trust_remote_code}
+    with quiet(), _one_sentence(source):
+        config = AutoConfig.from_pretrained(source.folder, **options)
+        stored = torch.bfloat16 if source.gguf else config.dtype
+        chosen = resolve_dtype(dtype, place, stored, lambda: count_parameters(config, trust_remote_code)) or stored
+        backbone, report = AutoModelForCausalLM.from_pretrained(
+            source.folder,
+            config=config,
+            dtype=chosen or "auto",
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+            **options,
+        )
+        _check_complete(source, report["missing_keys"])
+        if source.gguf:
+            _forget_quantisation(backbone)
+        backbone.config._name_or_path = backbone.name_or_path = source.name
+        if backbone.device.type != place.type:
+            backbone.to(place)
+    return backbone.eval()
+
+
+def count_parameters(config: Any, trust_remote_code: bool = False) -> int:
+    """Parameters of the causal LM that `config` describes; nothing is allocated."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _check_complete(source: Source, missing: Any) -> None:
+    if missing:
+        raise ModelError(
+            f"The weights in {source.name} are incomplete: {len(missing)} tensors are missing, e.g. {min(missing)}."
+        )
+
+
+def _forget_quantisation(backbone: Any) -> None:
+    """Make a model that was read from a `.gguf` file an ordinary one: its weights are de-quantised, so it can be saved."""
+    backbone.hf_quantizer = None
+    if hasattr(backbone.config, "quantization_config"):
+        del backbone.config.quantization_config
+
+
+@contextmanager
+def _one_sentence(source: Source) -> Iterator[None]:
+    """Map what transformers, safetensors and torch raise about a model's files to a `ModelError`."""
+    try:
+        yield
+    except ReflectgenError:
+        raise
+    except ImportError as error:
+        if source.gguf:
+            raise ModelError("Reading a .gguf file needs two more packages: pip install gguf accelerate.") from error
+        raise ModelError(f"The model in {source.name} needs a package that is not installed: {first_line(error)}.") from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"The model in {source.name} does not fit the device's memory: use a smaller dtype or device cpu."
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+        raise ModelError(f"The model in {source.name} cannot be loaded: {first_line(error)}.") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what `error` says, without a full stop; its type's name where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".:") if text else type(error).__name__

@@ -1,0 +1,138 @@
+"""Heads on disk. Native: `reflectgen.json` (the configuration) beside `sprm_head.safetensors` (the weights).
+
+Both lie beside the backbone's transformers files, or alone in a folder: then the head names its backbone. The layouts
+of other projects are read by `reflectgen.model.foreign`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from reflectgen.config import PromptConfig, ReflectiveConfig
+from reflectgen.errors import InputError, ModelError, OptionError
+from reflectgen.model.foreign import SCORE_MODULE, read_foreign
+from reflectgen.model.head import SPRMHead
+from reflectgen.model.source import Source, resolve
+
+CONFIG_FILE = "reflectgen.json"
+HEAD_FILE = "sprm_head.safetensors"
+FORMAT = 1
+"""Version of the layout of `reflectgen.json`; a reader refuses a higher one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """A head read from disk."""
+
+    head: SPRMHead
+    prompt: PromptConfig | None
+    """What its files say about prompts; None where they say nothing (foreign heads)."""
+
+
+def find_head(source: Source) -> StoredHead | None:
+    """The head in a folder: the native one, else the authors' `score_module.pt`, else None."""
+    if (source.folder / HEAD_FILE).is_file():
+        return read_head(source.folder)
+    if (source.folder / SCORE_MODULE).is_file():
+        return StoredHead(read_foreign(source.folder / SCORE_MODULE), None)
+    return None
+
+
+def load_head(name: str | Path) -> StoredHead:
+    """The head called `name`: a folder, a native or foreign file, or a Hub name; raises `ModelError` where there is none."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return read_head(path.parent) if path.name == HEAD_FILE else StoredHead(read_foreign(path), None)
+    stored = find_head(resolve(name))
+    if stored is None:
+        raise ModelError(f"{name} holds no head: give a folder with {HEAD_FILE} or {SCORE_MODULE}, or a head's file.")
+    return stored
+
+
+def read_head(folder: Path) -> StoredHead:
+    """The native head in `folder`; raises `ModelError` where its files are missing, broken or do not fit each other."""
+    config = read_config(folder)
+    if config is None:
+        raise ModelError(f"{folder / HEAD_FILE} lies without its configuration: put its {CONFIG_FILE} beside it.")
+    try:
+        state = load_file(folder / HEAD_FILE)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"The head {folder / HEAD_FILE} is no readable safetensors file: {error}.") from error
+    head = SPRMHead(config.head)
+    own = {name: tuple(value.shape) for name, value in head.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    if own != found:
+        raise ModelError(f"The head {folder / HEAD_FILE} has tensors {found}, but its {CONFIG_FILE} asks for {own}.")
+    head.load_state_dict(state)
+    return StoredHead(head.eval(), config.prompt)
+
+
+def read_config(folder: Path) -> ReflectiveConfig | None:
+    """What `reflectgen.json` in `folder` says, None where there is none; raises `ModelError` where it is broken."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The file {path} is no readable JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"The file {path} holds no JSON object.")
+    version = values.pop("format", None)
+    if not isinstance(version, int) or version > FORMAT:
+        raise ModelError(f"The file {path} has format {version}, and this reflectgen reads up to {FORMAT}: upgrade reflectgen.")
+    try:
+        return ReflectiveConfig.parse(values, str(path))
+    except OptionError as error:
+        raise ModelError(str(error)) from error
+
+
+def write_head(folder: Path, head: SPRMHead, config: ReflectiveConfig) -> None:
+    """Write the head natively to `folder`, which exists; each file appears whole or not at all."""
+    state = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    with replace_file(folder / HEAD_FILE) as scratch:
+        save_file(state, scratch, metadata={"format": "pt"})
+    with replace_file(folder / CONFIG_FILE) as scratch:
+        text = json.dumps({"format": FORMAT, **config.model_dump(mode="json")}, indent=2, ensure_ascii=False)
+        scratch.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replace_file(target: Path) -> Iterator[Path]:
+    """A temporary name beside `target` to write to, which becomes `target` in one move; nothing stays after an error."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield scratch
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `target` to write to, which becomes `target` in one move; nothing stays after an error.
+
+    Raises `InputError` where `target` has files and `overwrite` is False, or is a file.
+    """
+    target = target.expanduser().resolve()
+    if target.is_file() or (not overwrite and target.is_dir() and any(target.iterdir())):
+        raise InputError(f"{target} exists already: choose another folder, or overwrite it on purpose.")
+    scratch, old = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+        if target.exists():
+            target.rename(old)
+        scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

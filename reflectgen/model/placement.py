@@ -1,0 +1,75 @@
+"""Where a backbone runs and in what precision: tables of names.
+
+`auto` takes the first accelerator there is, else the CPU. The dtype `auto` is the checkpoint's on an accelerator; on a
+CPU it is float32 below `SMALL` parameters, where speed does not matter, and above it bfloat16 for a checkpoint stored in
+16 bits or fewer (float16 is slow on CPUs), else the checkpoint's. The head is always float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from reflectgen.errors import ModelError, unknown
+
+SMALL = 200_000_000
+"""Parameters below which a CPU runs in float32 by default."""
+
+
+def _auto() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _cuda() -> torch.device:
+    if not torch.cuda.is_available():
+        raise ModelError("The device 'cuda' was asked for, but torch sees no CUDA GPU: use --device cpu or auto.")
+    return torch.device("cuda")
+
+
+def _mps() -> torch.device:
+    if not torch.backends.mps.is_available():
+        raise ModelError("The device 'mps' was asked for, but torch sees no Apple GPU: use --device cpu or auto.")
+    return torch.device("mps")
+
+
+DEVICES: dict[str, Callable[[], torch.device]] = {
+    "auto": _auto,
+    "cpu": lambda: torch.device("cpu"),
+    "cuda": _cuda,
+    "mps": _mps,
+}
+
+DTYPES: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name`; raises `OptionError` for an unknown name and `ModelError` where it is not there."""
+    if name not in DEVICES:
+        raise unknown("device", name, DEVICES)
+    return DEVICES[name]()
+
+
+def resolve_dtype(
+    name: str, device: torch.device, stored: torch.dtype | None, parameters: Callable[[], int]
+) -> torch.dtype | None:
+    """The dtype called `name`, None for the checkpoint's; raises `OptionError` for an unknown name.
+
+    `stored` is the checkpoint's dtype where it is known; `parameters` counts the backbone's parameters.
+    """
+    if name != "auto":
+        if name not in DTYPES:
+            raise unknown("dtype", name, ["auto", *DTYPES])
+        return DTYPES[name]
+    if device.type != "cpu":
+        return None
+    if parameters() < SMALL:
+        return torch.float32
+    return torch.bfloat16 if stored is not None and stored.itemsize <= 2 else None
