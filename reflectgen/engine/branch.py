@@ -1,0 +1,501 @@
+"""The Branch: one trajectory in the making, the same object on every engine.
+
+A branch is a small state machine over token ids. It knows the step rule, its limits and its pace; it knows nothing of
+tensors. An engine draws tokens for the branches that are live and hands them in by `append`; a strategy sees the
+scored steps come out.
+
+    live ──step end, pace "step"; allowance spent──> halted ──next step asked; allow(n)──> live
+    live ──closing tag, end of text, token limit──> closed ──answer()──> live ──end of text──> finished
+    closed ──force(text)──> live           any ──cancel()──> cancelled           any ──engine error──> failed
+
+Where the head reads. At offset -1 the state that predicts a step token is in hand when the token is drawn, so `append`
+gets its logit at once. At offset 0, and where a thinking without steps was ended from outside, the state is still to be
+computed: the branch is `awaiting` that position, live but not drawing, until the engine calls `settle`. The position may
+lie before the last token, and before what an engine has already computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from reflectgen.engine.grammar import Grammar
+from reflectgen.engine.keys import mix
+from reflectgen.engine.record import make_step, mean_drawn
+from reflectgen.errors import OptionError
+from reflectgen.scoring import aggregate
+from reflectgen.steps import Tag, read_index
+from reflectgen.types import Finish, Step, Trajectory
+
+if TYPE_CHECKING:
+    from reflectgen.engine.tree import Tree
+
+Pace = Literal["free", "step"]
+"""`free` decodes on while steps queue; `step` halts at each step end until the next step is asked for."""
+State = Literal["live", "halted", "closed", "finished", "cancelled", "failed"]
+
+
+class Host(Protocol):
+    """What a branch asks of the engine that it lives in."""
+
+    def wake(self, branch: Branch) -> None:
+        """The branch has become live."""
+
+    def release(self, branch: Branch) -> None:
+        """The branch will never be live again: free what it holds, at once."""
+
+
+class Branch:
+    """A trajectory in the making. The module's docstring draws its states; ids are the completion's, without the prompt."""
+
+    def __init__(self, tree: Tree, name: str, parent: Branch | None, key: int) -> None:
+        self.tree = tree
+        self._grammar: Grammar = tree.grammar
+        self.id = name
+        self.parent = parent
+        self.key = key
+        """Seed of its random stream: the draw at position i depends on (key, i) alone."""
+        self.state: State = "live"
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        """Log-prob at temperature 1 of each token of `ids`; 0 for forced ones."""
+        self.confidences: list[float] = []
+        """DeepConf token confidence of each token of `ids`; 0 for forced ones."""
+        self.forced: list[tuple[int, int]] = []
+        self.steps: list[Step] = []
+        self.epoch = 0
+        """Goes up when `ids` change other than by `append`: what an engine has in flight for it is then void."""
+        self._intact = sys.maxsize
+        self.awaiting: int | None = None
+        """Index in prompt + ids of the state whose logit is still to come."""
+        self.finish: Finish | None = None
+        self.error: str | None = None
+        self._limit = tree.thinking_limit
+        self._allowance: int | None = None
+        self.answering = False
+        """Whether the thinking is over and the reply is being written."""
+        self._thinking_start = 0
+        self._thinking_stop: int | None = None  # one past the last token of the thinking, once it is closed
+        self._reply_start: int | None = None
+        self._step_start = 0
+        self._graded_at_end = False
+        self._pending_stop = 0  # while awaiting: one past the last token of the step to be graded
+        self._pending_state: State = "live"  # while awaiting: what it turns into once that is graded
+        self._delivered = 0
+        self._children = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    # -- what a strategy sees ------------------------------------------------------------------------------------
+
+    @property
+    def score(self) -> float | None:
+        """The running trajectory score; None without a head."""
+        scores = [step.score for step in self.steps if step.score is not None]
+        return aggregate(self._grammar.aggregate, scores) if self._grammar.has_head else None
+
+    @property
+    def logprob(self) -> float:
+        """Mean log-prob at temperature 1 of the thinking's generated tokens so far, in nats."""
+        return mean_drawn(self.logprobs, (0, self._thinking_end()), self.forced)
+
+    @property
+    def confidence(self) -> float:
+        """Mean DeepConf token confidence of the thinking's generated tokens so far, in nats."""
+        return mean_drawn(self.confidences, (0, self._thinking_end()), self.forced)
+
+    @property
+    def text(self) -> str:
+        """Everything written so far."""
+        return self._grammar.table.decode(self.ids)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Step:
+        """The next scored step. Ends when the branch is closed, or halted by its allowance."""
+        while self._delivered == len(self.steps):
+            if self.state == "halted" and self._allowance != 0 and not self.answering:
+                self._go("live")
+            if self.state != "live" or (self.answering and self.awaiting is None):
+                raise StopAsyncIteration
+            await self._change()
+        self._delivered += 1
+        return self.steps[self._delivered - 1]
+
+    def allow(self, tokens: int | None) -> None:
+        """Let it draw at most this many more tokens before it halts, in mid-step if need be; None lifts the limit."""
+        if tokens is not None and tokens < 0:
+            raise OptionError(f"A branch cannot be allowed {tokens} tokens: give 0 or more.")
+        self._allowance = tokens
+        if tokens == 0 and self.state == "live" and self.awaiting is None:
+            self._void()
+            self._turn("halted")
+        elif tokens != 0 and self.state == "halted" and (self.tree.pace == "free" or self.answering):
+            self._go("live")
+
+    def fork(self, n: int, at: int | None = None) -> list[Branch]:
+        """`n` new branches that share this one's first `at` steps (0: only the prompt); default: those delivered so far.
+
+        They are live and have no allowance of their own; where the shared steps fill the token limit they are closed.
+        """
+        most = 0 if self._graded_at_end else len(self.steps)
+        kept = min(self._delivered, most) if at is None else at
+        if not 0 <= kept <= most:
+            raise OptionError(f"Branch {self.id} cannot be forked at step {at}: it has {most} steps.")
+        children = [self._child(kept) for _ in range(n)]
+        self.tree.branches += children
+        for child in children:
+            if child.state == "live":
+                self.tree.host.wake(child)
+        return children
+
+    def force(self, text: str) -> None:
+        """Append `text` to the thinking; on a closed branch it replaces what closed it. Counted as prefilled.
+
+        The text is cut where the thinking reaches its token limit; a closing tag in it closes the thinking.
+        """
+        if self.state not in ("live", "halted", "closed") or self.answering:
+            raise OptionError(f"Branch {self.id} is {self.state}: only a live, halted or closed thinking can be forced.")
+        then = self.state if self.awaiting is None else self._pending_state
+        if self._thinking_stop is not None:
+            self._reopen()
+            then = "halted" if self.tree.pace == "step" else "live"
+        self._append_forced(self._grammar.table.encode(text)[: self._limit - len(self.ids)])
+        if self._thinking_stop is not None:
+            self._end("closed")
+        else:
+            self._go(then)
+
+    async def answer(self) -> str:
+        """Close the thinking, write the reply and return it; without thinking tags the thinking is the reply.
+
+        Returns early, with what is written so far, where the allowance is spent; call `allow` and it again to go on.
+        """
+        if self.state in ("live", "halted", "closed") and not self.answering:
+            self._begin_answer()
+        while self.state == "live":
+            await self._change()
+        return self.reply
+
+    async def ended(self) -> State:
+        """Wait until it is neither live nor about to be; return its state."""
+        while self.state == "live":
+            await self._change()
+        return self.state
+
+    def cancel(self) -> None:
+        """Stop it at once and free what it holds; nothing happens to one that has ended."""
+        if self.state in ("live", "halted", "closed"):
+            self.finish = self.finish or "cancelled"
+            self._leave("cancelled")
+
+    @property
+    def reply(self) -> str:
+        """The text after the thinking; the whole text where the model has no tags."""
+        start = 0 if self._grammar.segmenter.tags is None else self._reply_start
+        return "" if start is None else self._decode(self.ids[start:])
+
+    def trajectory(self, extract: Callable[[str], str | None]) -> Trajectory:
+        """What it is now, frozen; `extract` reads the answer from the reply."""
+        reply = self.reply
+        stop = self._thinking_end()
+        return Trajectory(
+            id=self.id,
+            parent=self.parent.id if self.parent else None,
+            token_ids=tuple(self.ids),
+            thinking=self._decode(self.ids[self._thinking_start : stop]),
+            reply=reply,
+            answer=extract(reply) if reply else None,
+            steps=tuple(self.steps),
+            score=self.score,
+            logprob=self.logprob,
+            confidence=self.confidence,
+            tokens=stop,
+            finish=self.finish or "cancelled",
+            forced_spans=tuple(self.forced),
+            error=self.error,
+        )
+
+    # -- what an engine calls ------------------------------------------------------------------------------------
+
+    @property
+    def length(self) -> int:
+        """Number of tokens of prompt and completion together."""
+        return len(self.tree.prompt) + len(self.ids)
+
+    @property
+    def to_feed(self) -> int:
+        """Index of the first token that must be fed whatever is cached: the last, or the one whose state is awaited."""
+        return self.length - 1 if self.awaiting is None else min(self.length - 1, self.awaiting)
+
+    def look(self) -> int:
+        """Leading tokens of prompt and completion that stand as they did at the last look; all of them: `sys.maxsize`."""
+        intact, self._intact = self._intact, sys.maxsize
+        return intact
+
+    def tokens(self, start: int, stop: int) -> list[int]:
+        """Tokens `start` to `stop` of prompt and completion together."""
+        prompt = self.tree.prompt
+        return [*prompt[start:stop], *self.ids[max(0, start - len(prompt)) : max(0, stop - len(prompt))]]
+
+    def grades(self, token: int) -> bool:
+        """Whether the state that predicts `token`, if it is drawn next, is one that the head must read now."""
+        grammar = self._grammar
+        if self.answering or not grammar.has_head or grammar.offset == 0:
+            return False
+        event = self._event(token) if token in self.tree.watched else None
+        ends = event == "close" or len(self.ids) + 1 >= self._limit
+        return event == "step" or (ends and self._ungraded)
+
+    def append(self, token: int, logprob: float, confidence: float, logit: float | None) -> None:
+        """A token was drawn. `logit` is the head's output on the state that predicted it, where `grades(token)`."""
+        assert self.state == "live" and self.awaiting is None, "only a live branch that awaits no state takes a token"
+        event = self._event(token) if token in self.tree.watched else None
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        self.confidences.append(confidence)
+        self.tree.ledger.tokens_generated += 1
+        if self._allowance:
+            self._allowance -= 1
+        if self.answering:
+            self._after_reply_token(token)
+        else:
+            self._after_thinking_token(token, event, logit)
+        if self.state == "live" and self._allowance == 0 and self.awaiting is None:
+            self._turn("halted")
+
+    def settle(self, logit: float | None) -> None:
+        """The state that the branch was awaiting has come, and this is the head's output on it."""
+        assert self.state == "live" and self.awaiting is not None, "only a live branch that awaits a state is settled"
+        self.awaiting = None
+        self._add_step(self._pending_stop, logit)
+        if self._pending_state == "finished":
+            self._leave("finished")
+        else:
+            self._turn("halted" if self._pending_state == "live" and self._allowance == 0 else self._pending_state)
+
+    def fail(self, error: str) -> None:
+        """An engine could not go on with it: it becomes a record with its error."""
+        if self.state in ("live", "halted", "closed"):
+            self.error, self.finish = error, "failed"
+            self._leave("failed")
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _ungraded(self) -> bool:
+        """Whether its end must be graded because no step was."""
+        return not self.steps and self.awaiting is None and self._grammar.segmenter.grades_empty
+
+    def _event(self, token: int) -> Literal["step", "close", "open"] | None:
+        """What drawing `token` next would do to a thinking."""
+        if self.answering:
+            return None
+        if token in self._grammar.eos:
+            return "close"
+        segmenter = self._grammar.segmenter
+        if segmenter.tags and self._completes(segmenter.tags.close, token):
+            return "close"
+        if segmenter.tags and self._completes(segmenter.tags.open, token) and self._opens(token):
+            return "open"
+        previous = self.ids[-1] if len(self.ids) > self._thinking_start else None
+        return "step" if segmenter.ends_step(token, previous) else None
+
+    def _completes(self, tag: Tag, token: int) -> bool:
+        """Whether `token`, drawn next, is the last of a tag that lies wholly in the thinking."""
+        begin = max(self._thinking_start, len(self.ids) - len(tag.first))
+        tail = [*self.ids[begin:], token]
+        return tag.ends_at(tail, len(tail) - 1)
+
+    def _opens(self, token: int) -> bool:
+        """Whether `token`, the last of an opening tag, begins the thinking: only the first tag does, and before any step."""
+        return self._thinking_start == 0 and self._grammar.segmenter.span([*self.ids, token]).start > 0
+
+    def _after_thinking_token(self, token: int, event: Literal["step", "close", "open"] | None, logit: float | None) -> None:
+        """What the token just drawn does to the thinking: `event`, and perhaps it is the last that fits."""
+        if event == "open":
+            self._thinking_start = self._step_start = len(self.ids)
+        elif event == "close":
+            self._close(token)
+        if self._thinking_stop is None and len(self.ids) >= self._limit:
+            self._thinking_stop, self.finish = len(self.ids), "length"
+        closed = self._thinking_stop is not None
+        if event == "step" or (closed and self._ungraded):
+            self._graded_at_end = event != "step"
+            self._grade(logit, "closed" if closed else "halted" if self.tree.pace == "step" else "live")
+        elif closed:
+            self._turn("closed")
+
+    def _close(self, token: int) -> None:
+        """The last token closed the thinking: the closing tag, which is not part of it, or an end of text."""
+        tags = self._grammar.segmenter.tags
+        tagged = tags is not None and token not in self._grammar.eos
+        self._thinking_stop = len(self.ids) - (len(tags.close) if tags and tagged else 1)
+        self._reply_start = len(self.ids) if tagged else None
+        self.finish = "stop"
+
+    def _grade(self, logit: float | None, then: State) -> None:
+        """The last token ends a step: record it now, or await its state, and turn to `then`."""
+        if self._grammar.has_head and self._grammar.offset == 0:
+            self._await(len(self.ids), then)
+        else:
+            self._add_step(len(self.ids), logit)
+            self._turn(then)
+
+    def _await(self, stop: int, then: State) -> None:
+        """The step that ends before `stop` is graded once its state has come; `then` is what the branch turns into."""
+        self.awaiting = read_index(len(self.tree.prompt) + stop - 1, self._grammar.offset)
+        self._pending_stop, self._pending_state = stop, then
+
+    def _add_step(self, stop: int, logit: float | None) -> None:
+        """Record the step that ends before `stop`."""
+        start, self._step_start = self._step_start, stop
+        step = make_step(self._grammar, self.ids, (start, stop), logit, self.logprobs, self.confidences, self.forced)
+        self.steps.append(step)
+
+    def _end(self, then: State) -> None:
+        """The thinking was ended from outside: grade its end where no step was, then turn to `then`."""
+        if self._ungraded and self.ids:
+            self._graded_at_end = True
+            stop = len(self.ids) if self._reply_start is None else self._reply_start
+            if self._grammar.has_head:
+                self._await(stop, then)
+            else:
+                self._add_step(stop, None)
+        self._go(then)
+
+    def _go(self, then: State) -> None:
+        """Turn to `then`, but first let a state that is awaited come in, and never draw beyond the allowance."""
+        if self.awaiting is not None:
+            self._pending_state, then = then, "live"
+        elif then == "live" and self._allowance == 0:
+            then = "halted"
+        if then == "finished":
+            self._leave("finished")
+            return
+        self._turn(then)
+        if then == "live":
+            self.tree.host.wake(self)
+
+    def _begin_answer(self) -> None:
+        """From any thinking to a reply being written; without tags the thinking ends here and is the reply."""
+        tags = self._grammar.segmenter.tags
+        if tags is None:
+            if self._thinking_stop is None:
+                self._void()
+                self._thinking_stop, self.finish = len(self.ids), "length"
+            self._end("finished")
+            return
+        if self._reply_start is None:
+            self._close_by_force(tags.close.text)
+        self.answering = True
+        self._limit = len(self.ids) + self.tree.answer_limit
+        self._end("live")
+
+    def _close_by_force(self, closing: str) -> None:
+        """Write the closing tag where the model did not."""
+        finish: Finish = "stop" if self.finish == "stop" else "length"
+        if self._thinking_stop is not None:
+            self._reopen()
+        stop = len(self.ids)
+        self._append(self._grammar.table.encode(closing))
+        self._thinking_stop, self._reply_start, self.finish = stop, len(self.ids), finish
+
+    def _reopen(self) -> None:
+        """Undo the closing of the thinking, and the grade that was given or awaited for its end."""
+        assert self._thinking_stop is not None
+        self._cut(self._thinking_stop)
+        if self._graded_at_end and self.awaiting is not None:
+            self.awaiting = None
+        elif self._graded_at_end:
+            self._step_start = self.steps.pop().token_span[0]
+            self._delivered = min(self._delivered, len(self.steps))
+        self._graded_at_end = False
+        self._thinking_stop = self._reply_start = self.finish = None
+
+    def _append_forced(self, tokens: Sequence[int]) -> None:
+        """Forced tokens of a thinking: they may open, close or truncate it, and never end a step."""
+        self._append(tokens)
+        span = self._grammar.segmenter.span(self.ids)
+        self._thinking_start = span.start
+        self._step_start = max(self._step_start, span.start)
+        if span.stop < len(self.ids):
+            self._thinking_stop, self._reply_start, self.finish = span.stop, span.end + 1, "stop"
+        elif len(self.ids) >= self._limit:
+            self._thinking_stop, self.finish = len(self.ids), "length"
+
+    def _append(self, tokens: Sequence[int]) -> None:
+        self._void()
+        if tokens:
+            self.forced.append((len(self.ids), len(self.ids) + len(tokens)))
+        self.ids += tokens
+        self.logprobs += [0.0] * len(tokens)
+        self.confidences += [0.0] * len(tokens)
+
+    def _cut(self, length: int) -> None:
+        """Keep the first `length` tokens."""
+        self._void()
+        self._intact = min(self._intact, len(self.tree.prompt) + length)
+        del self.ids[length:], self.logprobs[length:], self.confidences[length:]
+        self.forced = [(low, min(high, length)) for low, high in self.forced if low < length]
+
+    def _after_reply_token(self, token: int) -> None:
+        if token in self._grammar.eos:
+            self._leave("finished")
+        elif len(self.ids) >= self._limit:
+            self.finish = "length"
+            self._leave("finished")
+
+    def _leave(self, state: Literal["finished", "cancelled", "failed"]) -> None:
+        """It will never be live again."""
+        self._void()
+        self.awaiting = None
+        self._turn(state)
+        self.tree.host.release(self)
+
+    def _child(self, kept: int) -> Branch:
+        """A branch that shares the first `kept` steps."""
+        child = Branch(self.tree, f"{self.id}.{self._children}", self, mix(self.key, self._children))
+        self._children += 1
+        length = self.steps[kept - 1].token_span[1] if kept else 0
+        child.ids, child.logprobs, child.confidences = self.ids[:length], self.logprobs[:length], self.confidences[:length]
+        child.forced = [(low, min(high, length)) for low, high in self.forced if low < length]
+        child.steps = self.steps[:kept]
+        child._delivered = kept
+        child._step_start = length
+        child._thinking_start = self._thinking_start if kept else 0
+        if length >= self.tree.thinking_limit:
+            child.state, child.finish, child._thinking_stop = "closed", "length", length
+        return child
+
+    def _void(self) -> None:
+        """Whatever is being computed for it now is not to be kept."""
+        self.epoch += 1
+
+    def _turn(self, state: State) -> None:
+        self.state = state
+        self.tree.ledger.ended = time.perf_counter()
+        self._notify()
+
+    def _notify(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _change(self) -> None:
+        """Wait for the next change."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _thinking_end(self) -> int:
+        """One past the thinking's last token so far."""
+        return len(self.ids) if self._thinking_stop is None else self._thinking_stop
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        """Text of `ids` without the end of text."""
+        return self._grammar.table.decode([token for token in ids if token not in self._grammar.eos])

@@ -1,0 +1,75 @@
+"""The Tree: all branches that grow from one prompt, their limits, and what they cost together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reflectgen.engine.branch import Branch, Host, Pace
+from reflectgen.engine.grammar import Grammar
+from reflectgen.engine.keys import mix
+from reflectgen.errors import CapacityError
+from reflectgen.types import Cost
+
+if TYPE_CHECKING:
+    from reflectgen.config import Sampling
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The running cost of one tree, written by its engine."""
+
+    tokens_generated: int = 0
+    tokens_prefilled: int = 0
+    tokens_scored: int = 0
+    forward_passes: int | None = 0
+    began: float = field(default_factory=time.perf_counter)
+    ended: float = field(default_factory=time.perf_counter)
+
+    def cost(self) -> Cost:
+        """The cost so far."""
+        return Cost(
+            tokens_generated=self.tokens_generated,
+            tokens_prefilled=self.tokens_prefilled,
+            tokens_scored=self.tokens_scored,
+            forward_passes=self.forward_passes,
+            seconds=self.ended - self.began,
+        )
+
+
+class Tree:
+    """All branches that grow from one prompt, and what they cost together."""
+
+    def __init__(
+        self, prompt: Sequence[int], sampling: Sampling, seed: int, pace: Pace, room: int, grammar: Grammar, host: Host
+    ):
+        self.prompt = tuple(prompt)
+        self.sampling = sampling
+        self.pace = pace
+        self.grammar = grammar
+        self.watched = grammar.watched
+        self.host = host
+        self.seed = mix(seed, *self.prompt)
+        self.ledger = Ledger()
+        self.branches: list[Branch] = []
+        tags = grammar.segmenter.tags
+        self.answer_limit = min(sampling.answer_tokens, max(1, room // 4)) if tags else 0
+        self.thinking_limit = min(sampling.max_tokens, room - self.answer_limit - (len(tags.close) if tags else 0))
+        if self.thinking_limit < 1:
+            raise CapacityError(
+                f"The prompt leaves {room} tokens of the model's context, too few to think and answer: shorten the prompt."
+            )
+
+    @property
+    def cost(self) -> Cost:
+        """What the whole tree has cost so far."""
+        return self.ledger.cost()
+
+    def grow(self, n: int) -> list[Branch]:
+        """`n` new branches from the prompt."""
+        first = sum(branch.parent is None for branch in self.branches)
+        branches = [Branch(self, str(i), None, mix(self.seed, i)) for i in range(first, first + n)]
+        self.branches += branches
+        return branches
