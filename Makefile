@@ -56,9 +56,11 @@ $(RUN):
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: pyproject.toml constraints.txt | $(RUN)
+	@echo "Installing reflectgen into $(VENV): about a minute, once."
 	$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(RUN)
+	@echo "Installing reflectgen with what tests and checks need into $(VENV), once."
 	$(INSTALL) --editable '.[dev,gguf,train]'
 	@touch $(VENV)/.user $@

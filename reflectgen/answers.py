@@ -8,7 +8,8 @@ Extraction is a table of readers, `EXTRACTORS`. What counts as equal, in the ord
    here, they must agree (`5 cm` is not `5 m`). A percentage is what stands before its sign, or a hundredth of it where the
    other side has no sign: `50%` equals `50` and `0.5`.
 3. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
-   words. A list without brackets is a set, an assignment `x = 5` equals its value, and letters compare without case there.
+   words. A list without brackets is a set, an assignment `x = 5` equals its value, and letters compare without case there;
+   a number stands for the exact fraction that it is, so 1.414214 is not \sqrt{2}.
 
 Texts longer than `LONGEST` are equal only if they are the same, and numbers beyond 10^1000 only if they are written alike;
 thus every verdict comes within a second. Nothing equals an empty answer.
@@ -83,13 +84,12 @@ def number(text: str) -> str | None:
 
 def choice(text: str) -> str | None:
     r"""The letter A to J of a multiple choice: boxed, alone, after "answer is", alone on the last line, or the last "(B)"."""
-    lines = text.strip().splitlines() or [""]
     for part in (boxed(text) or "", text.strip()):
         if lone := _LETTER.fullmatch(part):
             return lone[1].upper()
     if named := _last(_CHOICE, text):
         return (named["braced"] or named["bare"]).upper()
-    if lone := _LETTER.fullmatch(lines[-1]):
+    if lone := _LETTER.fullmatch(text.rstrip().rpartition("\n")[2]):
         return lone[1].upper()
     bracketed = _BRACKETED.findall(text)
     return bracketed[-1] if bracketed else None
@@ -252,5 +252,8 @@ def _is_formula(*texts: str) -> bool:
 
 
 def _latex(text: str) -> str:
-    """A normalised text as math-verify reads it."""
+    """A normalised text as math-verify reads it; a number as the exact fraction that it is."""
+    known = quantity(text)
+    if known and known.unit != "%":
+        return str(known.value)
     return text.replace("$", "").replace("°", r"^\circ ").replace("%", r"\%").replace("*", r"\cdot ")

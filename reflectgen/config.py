@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -183,7 +183,7 @@ class CorpusConfig(Config):
 
     seed: int = 0
     """Seed of its training problems and traces."""
-    events: tuple[int, ...] = (1, 1, 2, 3, 4, 5, 6, 6)
+    events: tuple[Annotated[int, Field(ge=1, le=6)], ...] = (1, 1, 2, 3, 4, 5, 6, 6)
     """Numbers of events of a problem, drawn evenly, one draw a batch; outcomes of short problems are nearly step labels."""
     misconceptions: float | None = Field(None, ge=0, le=1)
     """Probability of the wrong reading of a trap; None for each kind's own."""
@@ -196,8 +196,8 @@ class BackboneConfig(Config):
 
     vocab_size: int = Field(640, ge=266)
     """Tokens of the byte-level vocabulary."""
-    context: int = Field(512, ge=16)
-    """Longest sequence, in tokens."""
+    context: int = Field(512, ge=256)
+    """Longest sequence, in tokens; the corpus's rows stay below 256."""
     hidden_size: int = Field(128, ge=8)
     """Width of the states."""
     layers: int = Field(4, ge=2)
@@ -208,6 +208,12 @@ class BackboneConfig(Config):
     """Key-value heads, shared by groups of attention heads."""
     feedforward: int = Field(384, ge=8)
     """Width of the feed-forward layers."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.hidden_size % (2 * self.heads) or self.heads % self.kv_heads:
+            raise ValueError("hidden_size must be a multiple of 2 * heads, and heads one of kv_heads")
+        return self
 
 
 class OptimizerConfig(Config):

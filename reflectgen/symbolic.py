@@ -24,7 +24,7 @@ SECONDS = 0.7
 MEMORY = 1 << 30
 """Address space of one question, in bytes."""
 DECIMALS = 12
-"""Where a decimal fraction meets a formula, they are equal if they agree to this many decimals (0.5 and \\log_4 2)."""
+"""Where a formula with decimal fractions meets one without, they are equal if they agree to this many decimals."""
 
 _EQUAL = 7  # exit status that no crash has
 _READY = "ready"

@@ -476,11 +476,9 @@ class Branch:
         self.epoch += 1
 
     def _turn(self, state: State) -> None:
+        """Change to `state`, or stay in it with a new step, and tell everyone who waits."""
         self.state = state
         self.tree.ledger.ended = time.perf_counter()
-        self._notify()
-
-    def _notify(self) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

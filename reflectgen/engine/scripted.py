@@ -151,10 +151,8 @@ class ScriptedEngine(TurnEngine):
     async def score(
         self, prompt: Sequence[int], completion: Sequence[int], forced: Sequence[tuple[int, int]] = ()
     ) -> tuple[Step, ...]:
-        """The steps of `completion`, with the numbers of the script that begins like it, or else of the first."""
-        scripts = self._scripts(prompt)
-        text = self.tokenizer.decode(completion)
-        script = next((script for script in scripts if text.startswith(script.text)), scripts[0])
+        """The steps of `completion`, with the numbers of the script that shares its longest beginning."""
+        script = max(self._scripts(prompt), key=lambda script: _shared(self.encode(script.text), completion))
         trace = Trace(
             prompt=prompt,
             completion=completion,
@@ -210,6 +208,11 @@ class ScriptedEngine(TurnEngine):
 def _at(numbers: tuple[float, ...], index: int) -> float:
     """`numbers[index]`, the last one where there are fewer."""
     return numbers[min(index, len(numbers) - 1)]
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of leading tokens that are equal."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _forced(branch: Branch) -> int:

@@ -45,9 +45,10 @@ def load_backbone(
             dtype=chosen or "auto",
             attn_implementation=attn_implementation,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below
             **options,
         )
-        _check_complete(source, report["missing_keys"])
+        _check_weights(source, report)
         if source.gguf:
             _forget_quantisation(backbone)
         backbone.config._name_or_path = backbone.name_or_path = source.name
@@ -63,7 +64,15 @@ def count_parameters(config: Any, trust_remote_code: bool = False) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _check_complete(source: Source, missing: Any) -> None:
+def _check_weights(source: Source, report: dict[str, Any]) -> None:
+    """Refuse what transformers would fill with random numbers: tensors that are missing, or of another shape."""
+    missing, misfits = report["missing_keys"], report["mismatched_keys"]
+    if misfits:
+        name, stored, asked = min(misfits)
+        raise ModelError(
+            f"The weights in {source.name} do not fit its configuration: {name} has the shape {tuple(stored)}, "
+            f"but {tuple(asked)} is asked for."
+        )
     if missing:
         raise ModelError(
             f"The weights in {source.name} are incomplete: {len(missing)} tensors are missing, e.g. {min(missing)}."
@@ -92,7 +101,11 @@ def _one_sentence(source: Source) -> Iterator[None]:
         raise ModelError(
             f"The model in {source.name} does not fit the device's memory: use a smaller dtype or device cpu."
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+    except SafetensorError as error:
+        raise ModelError(
+            f"The weights in {source.name} cannot be loaded, they are cut off or broken: {first_line(error)}."
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ModelError(f"The model in {source.name} cannot be loaded: {first_line(error)}.") from error
 
 

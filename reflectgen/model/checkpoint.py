@@ -7,10 +7,6 @@ of other projects are read by `reflectgen.model.foreign`.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reflectgen.config import PromptConfig, ReflectiveConfig
-from reflectgen.errors import InputError, ModelError, OptionError
+from reflectgen.errors import ModelError, OptionError
+from reflectgen.model.atomic import replace_file
 from reflectgen.model.foreign import SCORE_MODULE, read_foreign
 from reflectgen.model.head import SPRMHead
 from reflectgen.model.source import Source, resolve
@@ -45,6 +42,22 @@ def find_head(source: Source) -> StoredHead | None:
     if (source.folder / SCORE_MODULE).is_file():
         return StoredHead(read_foreign(source.folder / SCORE_MODULE), None)
     return None
+
+
+def backbone_source(source: Source) -> Source:
+    """Where the backbone is: `source` itself, or what the head found there names; raises `ModelError` where it is nowhere."""
+    if source.has_backbone:
+        return source
+    stored = find_head(source)
+    if stored is None:
+        raise ModelError(f"{source.name} holds neither a model (config.json with weights, or a .gguf file) nor a head.")
+    name = stored.head.config.backbone_name
+    if not name:
+        raise ModelError(f"{source.name} holds a head alone that names no backbone: give the backbone, and this as head=.")
+    try:
+        return resolve(name)
+    except ModelError as error:
+        raise ModelError(f"The head in {source.name} names a backbone that is not here. {error}") from error
 
 
 def load_head(name: str | Path) -> StoredHead:
@@ -104,35 +117,3 @@ def write_head(folder: Path, head: SPRMHead, config: ReflectiveConfig) -> None:
     with replace_file(folder / CONFIG_FILE) as scratch:
         text = json.dumps({"format": FORMAT, **config.model_dump(mode="json")}, indent=2, ensure_ascii=False)
         scratch.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replace_file(target: Path) -> Iterator[Path]:
-    """A temporary name beside `target` to write to, which becomes `target` in one move; nothing stays after an error."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        yield scratch
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-@contextmanager
-def replace_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder beside `target` to write to, which becomes `target` in one move; nothing stays after an error.
-
-    Raises `InputError` where `target` has files and `overwrite` is False, or is a file.
-    """
-    target = target.expanduser().resolve()
-    if target.is_file() or (not overwrite and target.is_dir() and any(target.iterdir())):
-        raise InputError(f"{target} exists already: choose another folder, or overwrite it on purpose.")
-    scratch, old = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-        if target.exists():
-            target.rename(old)
-        scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reflectgen.config import HeadConfig
 from reflectgen.errors import BackboneMismatch, ModelError
-from reflectgen.model.tap import anatomy, hidden_size
+from reflectgen.model.tap import anatomy, decoder_of, hidden_size
 
 SAMPLE = 64
 """Most values hashed of each parameter."""
@@ -25,11 +25,12 @@ SAMPLE = 64
 def fingerprint(backbone: nn.Module) -> str:
     """E.g. `qwen2-24x896-0f3c9a51b2d47e68`: model type, blocks x width, and 8 bytes of BLAKE2b.
 
-    Hashed are the shape and at most `SAMPLE` evenly strided values of every parameter, in the model's own order; tied
-    weights count once.
+    Hashed are the shape and at most `SAMPLE` evenly strided values of every parameter of the decoder and the LM head, in
+    the model's own order; tied weights count once. What else hangs on the model, such as an SPRM head, does not count.
     """
     digest = blake2b(digest_size=8)
-    parameters = list(backbone.parameters())
+    lm_head = backbone.get_output_embeddings() if hasattr(backbone, "get_output_embeddings") else None  # type: ignore[operator]
+    parameters = list(nn.ModuleList(part for part in (decoder_of(backbone), lm_head) if part is not None).parameters())
     for parameter in parameters:
         digest.update(f"{tuple(parameter.shape)};".encode())
     sample = torch.cat([_sample(parameter) for parameter in parameters])

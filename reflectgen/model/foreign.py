@@ -22,6 +22,7 @@ from torch import Tensor
 
 from reflectgen.config import HeadConfig
 from reflectgen.errors import ModelError, unknown
+from reflectgen.model.atomic import replace_file
 from reflectgen.model.head import SPRMHead
 
 SCORE_MODULE = "score_module.pt"
@@ -84,9 +85,8 @@ def write_foreign(path: Path, head: SPRMHead, layout: str) -> None:
             )
     state = head.state_dict()
     tensors = {name: state[own].detach().cpu() for own, name in zip(OWN_NAMES, chosen.names, strict=True)}
-    scratch = path.with_name(f".{path.name}.part")
-    torch.save(tensors, scratch)
-    scratch.replace(path)
+    with replace_file(path) as scratch:
+        torch.save(tensors, scratch)
 
 
 def _config(path: Path, layout: Layout, shapes: list[tuple[int, ...]]) -> HeadConfig:

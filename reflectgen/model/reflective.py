@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from reflectgen.config import PromptConfig, ReflectiveConfig
 from reflectgen.errors import ModelError
+from reflectgen.model.atomic import replace_folder
 from reflectgen.model.backbone import load_backbone
-from reflectgen.model.checkpoint import StoredHead, find_head, load_head, read_config, replace_folder, write_head
+from reflectgen.model.checkpoint import backbone_source, find_head, load_head, read_config, write_head
 from reflectgen.model.fingerprint import check_backbone, fingerprint
 from reflectgen.model.head import SPRMHead
 from reflectgen.model.quiet import quiet
-from reflectgen.model.source import Source, resolve
+from reflectgen.model.source import resolve
 from reflectgen.model.tap import FeatureTap, decoder_of
 from reflectgen.model.tokenizer import default_tags
 
@@ -167,7 +168,7 @@ class ReflectiveModel(nn.Module):
         source = resolve(name, revision)
         stored = find_head(source) if head is None else load_head(head)
         backbone = load_backbone(
-            _backbone_source(source, stored),
+            backbone_source(source),
             device=device,
             dtype=dtype,
             attn_implementation=attn_implementation,
@@ -220,14 +221,3 @@ def _inputs(
     given = {"attention_mask": attention_mask, "position_ids": position_ids, "past_key_values": past_key_values}
     inputs = {"input_ids": input_ids, "use_cache": past_key_values is not None, **kwargs}
     return inputs | {name: value for name, value in given.items() if value is not None}
-
-
-def _backbone_source(source: Source, stored: StoredHead | None) -> Source:
-    """Where the backbone is: `source` itself, or what the head found there names."""
-    if source.has_backbone:
-        return source
-    if stored is None:
-        raise ModelError(f"{source.name} holds neither a model (config.json with weights, or a .gguf file) nor a head.")
-    if not stored.head.config.backbone_name:
-        raise ModelError(f"{source.name} holds a head alone that names no backbone: give the backbone, and this as head=.")
-    return resolve(stored.head.config.backbone_name)

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from reflectgen.errors import ModelError
 from reflectgen.model.backbone import first_line
-from reflectgen.model.checkpoint import find_head
+from reflectgen.model.checkpoint import backbone_source
 from reflectgen.model.quiet import quiet
 from reflectgen.model.source import Source, resolve
 
@@ -30,8 +30,8 @@ VOCABULARY_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model"
 """Files of which a tokenizer has at least one."""
 
 
-GENERIC = ("TokenizersBackend", "PreTrainedTokenizerFast")
-"""Tokenizer classes without rules of their own."""
+SELF_CONTAINED = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of tokenizers that are no architecture's own: the former and the present name of one class."""
 
 
 def load_tokenizer(name: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -40,34 +40,32 @@ def load_tokenizer(name: str | Path, *, revision: str | None = None, trust_remot
     Raises `ModelError` with one sentence where there is none.
     """
     source = resolve(name, revision)
-    stored = None if source.has_backbone else find_head(source)
-    if stored is not None and stored.head.config.backbone_name:
-        source = resolve(stored.head.config.backbone_name)
-    return _read(source, trust_remote_code)
-
-
-def _read(source: Source, trust_remote_code: bool) -> Any:
-    """Files of a tokenizer come first, the `.gguf` file's own vocabulary where there are none."""
-    has_files = any((source.folder / file).is_file() for file in VOCABULARY_FILES)
+    if not _has_vocabulary(source):
+        source = backbone_source(source)
+    has_files = _has_vocabulary(source)
     if not has_files and source.gguf is None:
         raise ModelError(f"{source.name} holds no tokenizer: put the files of its tokenizer there, e.g. tokenizer.json.")
-    options = {} if has_files else source.gguf_option
+    options = {} if has_files else source.gguf_option  # a `.gguf` file's own vocabulary comes second
     try:
         with quiet():
-            return _loader(source.folder).from_pretrained(source.folder, trust_remote_code=trust_remote_code, **options)
+            reader = PreTrainedTokenizerFast if _is_self_contained(source.folder) else AutoTokenizer
+            return reader.from_pretrained(source.folder, trust_remote_code=trust_remote_code, **options)
     except Exception as error:  # tokenizers raises bare exceptions for broken files
         raise ModelError(f"The tokenizer in {source.name} cannot be loaded: {first_line(error)}.") from error
 
 
-def _loader(folder: Path) -> Any:
-    """The class that reads the tokenizer in `folder`.
-
-    Where its files say that `tokenizer.json` is all there is to it they are taken at their word: for some model types,
-    Qwen2 among them, `AutoTokenizer` would cut text by its own rules instead, and encode it otherwise than in training.
+def _is_self_contained(folder: Path) -> bool:
+    """Whether `tokenizer.json` says everything. `AutoTokenizer` goes by the backbone's architecture instead: beside a Qwen2
+    it would make a Qwen2 tokenizer of the bare vocabulary, with that family's own way to split text.
     """
-    path = folder / "tokenizer_config.json"
-    kind = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class") if path.is_file() else None
-    return PreTrainedTokenizerFast if kind in GENERIC else AutoTokenizer
+    settings = folder / "tokenizer_config.json"
+    if not settings.is_file() or not (folder / "tokenizer.json").is_file():
+        return False
+    return json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class") in SELF_CONTAINED
+
+
+def _has_vocabulary(source: Source) -> bool:
+    return any((source.folder / file).is_file() for file in VOCABULARY_FILES)
 
 
 def default_tags(tokenizer: Any) -> tuple[str, str] | None:

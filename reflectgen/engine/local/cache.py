@@ -22,7 +22,7 @@ COLUMNS = 64
 """Columns are allocated in multiples of this."""
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
+class SlotLayer(CacheLayerMixin):
     """Keys and values of one layer for all slots."""
 
     is_sliding = False
@@ -71,7 +71,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
             setattr(self, name, new)
 
 
-class Slots(Cache):  # type: ignore[misc]
+class Slots(Cache):
     """All layers' slots, and the range of them that the present pass runs over."""
 
     def __init__(self, layers: int, budget: int) -> None:

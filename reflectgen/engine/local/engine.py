@@ -23,8 +23,8 @@ from torch import Tensor
 from reflectgen.config import Sampling
 from reflectgen.engine.base import room
 from reflectgen.engine.branch import Branch, Pace
-from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.grading import grade_trace
+from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.local.attention import NAME
 from reflectgen.engine.local.cache import Slots
 from reflectgen.engine.local.memory import default_budget
@@ -32,7 +32,7 @@ from reflectgen.engine.local.passes import Decode, Fill, Passes
 from reflectgen.engine.local.seats import Operation, Seat, Seating
 from reflectgen.engine.sampling import Draw, Knobs
 from reflectgen.engine.tree import Tree
-from reflectgen.errors import ModelError, OptionError
+from reflectgen.errors import CapacityError, ModelError, OptionError
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.types import Step
 
@@ -119,12 +119,16 @@ class LocalEngine:
             self.wake(branch)
         return branches
 
-    async def score(self, prompt: Sequence[int], completion: Sequence[int]) -> tuple[Step, ...]:
+    async def score(
+        self, prompt: Sequence[int], completion: Sequence[int], forced: Sequence[tuple[int, int]] = ()
+    ) -> tuple[Step, ...]:
         """The graded steps of a given trace; see `Engine.score`."""
-        job = asyncio.get_running_loop().run_in_executor(
-            self._thread, grade_trace, self.model, self.grammar, tuple(prompt), tuple(completion)
-        )
-        return await job
+        if len(prompt) + len(completion) > self.context:
+            raise CapacityError(
+                f"The trace has {len(prompt) + len(completion)} tokens, the engine's context {self.context}: shorten it."
+            )
+        trace = tuple(prompt), tuple(completion), tuple(forced)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
 
     async def close(self) -> None:
         """Cancel what is live or waiting and free the cache."""
@@ -253,22 +257,17 @@ class LocalEngine:
 
     def _apply(self, plan: Plan, outcome: Outcome) -> None:
         """Hand grades and tokens to the branches that still want them."""
+        kept = self._kept(plan)
+        fresh = {plan.seats[row] for row in kept}
         for (_, _, seats), logits in zip(plan.fills, outcome.graded, strict=True):
             for seat, logit in zip(seats, logits, strict=True):
-                if seat.branch.awaiting is not None:
+                if seat in fresh and seat.branch.awaiting is not None:
                     seat.branch.settle(logit)
-        kept = self._kept(plan)
         tokens, logprobs, confidences = (column.tolist() for column in outcome.draw)
         grades = self._grade(plan, kept, tokens, outcome.features)
         for row in kept:
-            branch, logit = plan.seats[row].branch, grades.get(row)
-            if branch.awaiting is not None:
-                branch.settle(logit)
-                logit = None
-                if branch.state != "live":
-                    plan.seats[row].refed = True
-                    continue
-            branch.append(tokens[row], logprobs[row], confidences[row], logit)
+            if not _hand(plan.seats[row].branch, tokens[row], logprobs[row], confidences[row], grades.get(row)):
+                plan.seats[row].refed = True
 
     def _kept(self, plan: Plan) -> list[int]:
         """Rows whose branches are as they were when the plan was made."""
@@ -311,3 +310,14 @@ class LocalEngine:
                 "choose --engine naive or another model."
             )
         self.slots.measure()
+
+
+def _hand(branch: Branch, token: int, logprob: float, confidence: float, logit: float | None) -> bool:
+    """Give a branch what was computed for it; whether it took the token, which one that halts on a late grade does not."""
+    if branch.awaiting is not None:
+        branch.settle(logit)
+        logit = None
+    if branch.state != "live":
+        return False
+    branch.append(token, logprob, confidence, logit)
+    return True

@@ -8,6 +8,7 @@ Shapes: R rows (slots low to high - 1), Q new tokens a row, C columns in use, D 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class Passes:
         logits: list[float] = self.model.grade(features).tolist()
         return logits
 
-    def _inputs(self, low: int, tokens: NDArray[np.int64], positions: Tensor, used: int) -> dict[str, object]:
+    def _inputs(self, low: int, tokens: NDArray[np.int64], positions: Tensor, used: int) -> dict[str, Any]:
         self.slots.aim(low, low + len(tokens), positions, used)
         return {
             "input_ids": torch.from_numpy(tokens).to(self.device),

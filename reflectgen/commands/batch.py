@@ -1,0 +1,159 @@
+"""A file of problems, solved many at once, resumable: a row is written as soon as its problem is solved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from reflectgen import tasks
+from reflectgen.commands import record
+from reflectgen.commands.live import open_model
+from reflectgen.commands.show import console
+from reflectgen.errors import CapacityError
+from reflectgen.metrics import wilson
+from reflectgen.reflector import Options, Reflector, thinkings
+from reflectgen.rows import Log, Row, check_writable, read_log
+from reflectgen.types import Problem
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a batch has come to so far."""
+
+    total: int
+    solved: int = 0
+    graded: int = 0
+    correct: int = 0
+    tokens: int = 0
+    """Tokens generated in this run."""
+    began: float = field(default_factory=time.perf_counter)
+
+    def count(self, correct: bool | None) -> None:
+        """Count a solved problem; `correct` is None where no gold answer is known."""
+        self.solved += 1
+        self.graded += correct is not None
+        self.correct += correct is True
+
+    @property
+    def accuracy(self) -> str:
+        """Accuracy with its 95 % interval; empty where nothing was graded."""
+        if not self.graded:
+            return ""
+        low, high = wilson(self.correct, self.graded)
+        return f"accuracy {self.correct / self.graded:.1%} [{low:.1%}, {high:.1%}] on {self.graded}"
+
+    @property
+    def speed(self) -> str:
+        """Tokens generated per second in this run."""
+        return f"{self.tokens / max(time.perf_counter() - self.began, 1e-9):,.0f} tokens/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What is solved, how, and where to."""
+
+    source: Path
+    output: Path
+    task: tasks.Task
+    problems: Sequence[Problem]
+    options: Options
+    settings: dict[str, Any]
+    """What the rows depend on, for as long as the batch is resumed."""
+
+
+def solve_file(source: Path, output: Path, task_name: str | None, options: Options, loading: dict[str, Any]) -> None:
+    """Solve the problems in `source`; finished rows of `output` are kept and their problems skipped.
+
+    Raises `InputError` for a wrong row, an output that cannot be written or one that was made with other options.
+    """
+    task = tasks.named(task_name) if task_name else tasks.of_file(source)
+    batch = Batch(
+        source=source,
+        output=output,
+        task=task,
+        problems=task.load(source, "test", None, 0),
+        options=options,
+        settings=_settings(options, loading),
+    )
+    tally, left = _resume(batch)
+    if left:
+        with _keeping(tally, output), open_model(**loading) as model:
+            _check_all(model, batch, left)
+            _solve_all(model, batch, left, tally)
+    rest = f", {tally.speed}" if left else ": nothing was left to do"
+    typer.echo(f"{tally.solved} of {tally.total} problems are solved in {output}{rest}.")
+    if tally.accuracy:
+        typer.echo(tally.accuracy)
+
+
+def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
+    own = {name: value for name, value in options.items() if name != "effort"}
+    return {"model": loading["model"], "head": loading["head"], **own, "k": thinkings(options)}
+
+
+def _resume(batch: Batch) -> tuple[Tally, list[Problem]]:
+    """Count what the output holds already; return what is left to do."""
+    check_writable(batch.output)
+    tally, left = Tally(len(batch.problems)), {problem.id: problem for problem in batch.problems}
+    for row in read_log(batch.output) if batch.output.exists() else ():
+        _check_row(row, batch.settings)
+        if left.pop(row.text("id"), None) is not None:
+            tally.count(row.values.get("correct"))
+    return tally, list(left.values())
+
+
+def _check_row(row: Row, settings: dict[str, Any]) -> None:
+    """Raise `InputError` where a row of the output was not written by this batch."""
+    found = row.values.get("settings")
+    if not isinstance(found, dict):
+        raise row.fault("this is no row of `reflectgen solve`, so the file is left alone: give another --output.")
+    for name, value in settings.items():
+        if found.get(name) != value:
+            told = f"it was made with {name} {found.get(name)}, and now {name} is {value}"
+            raise row.fault(f"{told}: give another --output, or the same options to go on.")
+
+
+def _check_all(model: Reflector, batch: Batch, problems: Sequence[Problem]) -> None:
+    """Find a prompt that is too long before anything is solved."""
+    for problem in problems:
+        try:
+            model.request(problem, **batch.options)
+        except CapacityError as error:
+            raise CapacityError(f"{batch.source}, problem '{problem.id}': {error}") from None
+
+
+def _solve_all(model: Reflector, batch: Batch, problems: Sequence[Problem], tally: Tally) -> None:
+    options = Options(**{**batch.options, "extract": batch.task.extract})
+    with Log(batch.output) as log, _progress(tally) as bar:
+        for result in model.solve_many(problems, **options):
+            correct = batch.task.grade(result.answer, result.problem) if result.problem.answers else None
+            log.write(record.row(result, correct=correct, settings=batch.settings))
+            tally.count(correct)
+            tally.tokens += result.cost.tokens_generated
+            bar.update(bar.task_ids[0], completed=tally.solved, tally=f"{tally.speed} {tally.accuracy}")
+
+
+@contextmanager
+def _progress(tally: Tally) -> Iterator[Progress]:
+    errors = console(stderr=True)
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[tally]}"))
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        bar.add_task("", total=tally.total, completed=tally.solved, tally="")
+        yield bar
+
+
+@contextmanager
+def _keeping(tally: Tally, output: Path) -> Iterator[None]:
+    """Let an interrupt say what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = f"{tally.solved} of {tally.total} problems are solved in {output}"
+        raise KeyboardInterrupt(f"Interrupted: {kept}. The same command goes on from there.") from None

@@ -1,0 +1,240 @@
+"""A Reflector: an engine with a prompt in front of it and a plain front for people.
+
+Everything is async underneath. The engine lives on an event loop of its own (`reflectgen.background`), so that plain
+calls work anywhere, a notebook's running loop included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack, get_args
+
+from reflectgen import search, select
+from reflectgen.background import Background
+from reflectgen.config import EFFORTS, Blend, Sampling
+from reflectgen.engine.base import Engine, room
+from reflectgen.engine.branch import Branch
+from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, unknown
+from reflectgen.scoring import aggregate
+from reflectgen.search.base import Answering, Request
+from reflectgen.steps import OFFICIAL, read_index
+from reflectgen.types import Problem, Result, Step
+
+LIVE_BRANCHES = 256
+"""Branches kept live by `solve_many` where its concurrency is not given: enough to fill a batch."""
+
+BEST_OF_N = "best_of_n"
+"""The strategy where none is named."""
+
+
+class Options(TypedDict, total=False):
+    """How to solve a problem. What is not given, or None, is the method's or the model's default."""
+
+    effort: str | None
+    """"low", "medium" (default) or "high": 2, 8 or 32 thinkings."""
+    k: int | None
+    """Thinkings to sample; overrides `effort`."""
+    strategy: str | None
+    """Name in `reflectgen.search.STRATEGIES`; best_of_n by default."""
+    select: str | None
+    """Name of a selector of `reflectgen.select`; by default sprm where the model has a head, else majority."""
+    answer: str | None
+    """Whether "all" thinkings get an answer (default) or only the "chosen" one."""
+    abstain_below: float | None
+    """Least share of the votes that an answer needs, in [0, 1]; 0 by default."""
+    seed: int | None
+    """Equal seeds give equal results; 0 by default."""
+    temperature: float | None
+    """Divides the logits; 0 takes the most likely token. By default, as the next two, the model's own setting."""
+    top_p: float | None
+    """Draw from the smallest set of tokens with at least this probability."""
+    top_k: int | None
+    """Draw from this many most likely tokens; 0 for all."""
+    max_tokens: int | None
+    """Longest thinking, in tokens."""
+    answer_tokens: int | None
+    """Longest reply after the thinking, in tokens."""
+    extract: Callable[[str], str | None] | None
+    """Reads the answer from a reply; `reflectgen.answers.extract` by default."""
+    observe: Callable[[Branch], None] | None
+    """Called with a branch whenever a step of it was graded or its state has changed, on the engine's thread."""
+
+
+REQUESTED = ("answer", "abstain_below", "seed", "extract", "observe")
+"""Options that a request takes as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedText:
+    """A given text, graded."""
+
+    score: float
+    """Trajectory score, in [0, 1]."""
+    steps: tuple[Step, ...]
+    positions: tuple[int, ...]
+    """For each step, the index in the whole text's tokens of the state that the head read."""
+
+
+class Reflector:
+    """A model that solves problems and grades texts. Close it, or use it as a context manager, to free its memory."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        encode: Callable[[str], Sequence[int]],
+        *,
+        sampling: Sampling | None = None,
+        blend: Blend | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """`encode` turns a problem into the token ids of its prompt; `notes` are repeated in every result."""
+        self.engine = engine
+        self.encode = encode
+        self.sampling = sampling or Sampling()
+        self.blend = blend
+        self.notes = tuple(notes)
+        self._background = Background()
+
+    def solve(self, problem: str | Problem, **options: Unpack[Options]) -> Result:
+        """Think about `problem` in many branches and choose the best; works inside a running event loop too.
+
+        Raises `InputError` for an empty prompt, `CapacityError` for one longer than the context, `OptionError` for an
+        option that is unknown or out of range and `ModelError` for a selector that needs a head where there is none.
+        """
+        return self._background.run(self._solve(problem, options))
+
+    async def asolve(self, problem: str | Problem, **options: Unpack[Options]) -> Result:
+        """`solve` for a caller in an event loop, which goes on meanwhile."""
+        return await asyncio.wrap_future(self._background.submit(self._solve(problem, options)))
+
+    def solve_many(
+        self, problems: Iterable[str | Problem], *, concurrency: int | None = None, **options: Unpack[Options]
+    ) -> Iterator[Result]:
+        """Solve many problems together and yield each result as it is ready, in any order.
+
+        At most `concurrency` problems are in the works at a time; by default as many as fill a batch. Raises what
+        `solve` raises; dropping the iterator cancels the rest.
+        """
+        limit = max(1, LIVE_BRANCHES // thinkings(options)) if concurrency is None else concurrency
+        return self._background.as_completed((self._solve(problem, options) for problem in problems), limit)
+
+    def request(self, problem: str | Problem, **options: Unpack[Options]) -> Request:
+        """What `solve` hands to the strategy; raises what `solve` raises for a wrong prompt or option."""
+        check(options)
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        question = Problem(text=problem) if isinstance(problem, str) else problem
+        prompt = tuple(self.encode(question.text))
+        room(prompt, self.engine.context)
+        return Request(
+            problem=question,
+            prompt=prompt,
+            k=thinkings(options),
+            select=self._selector(options.get("select")),
+            sampling=_sampling(self.sampling, options),
+            blend=self.blend,
+            **{name: given[name] for name in REQUESTED if name in given},
+        )
+
+    def score(self, prompt: Sequence[int], completion: Sequence[int]) -> tuple[Step, ...]:
+        """The graded steps of a given trace of token ids. Raises `ModelError` where the model has no head."""
+        self._need_head("Grading steps")
+        return self._background.run(self.engine.score(prompt, completion))
+
+    def score_text(self, prompt: str, completion: str = "") -> GradedText:
+        """Grade a given text, `prompt` and `completion` joined; steps are sought in the completion.
+
+        Without a completion the whole text is searched. Raises `ModelError` where the model has no head.
+        """
+        return next(self.score_texts([(prompt, completion)]))[1]
+
+    def score_texts(self, texts: Iterable[tuple[str, str]], *, concurrency: int = 32) -> Iterator[tuple[int, GradedText]]:
+        """`score_text` of many pairs, `concurrency` at a time: (index, grades) as each is ready, in any order."""
+        self._need_head("Grading steps")
+        works = (self._score_text(index, *pair) for index, pair in enumerate(texts))
+        return self._background.as_completed(works, concurrency)
+
+    def close(self) -> None:
+        """Cancel what is live and free the memory. A second call does nothing."""
+        if not self._background.closed:
+            self._background.run(self.engine.close())
+            self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def _solve(self, problem: str | Problem, options: Options) -> Result:
+        strategy = search.named(options.get("strategy") or BEST_OF_N)
+        result = await strategy(self.engine, self.request(problem, **options))
+        return replace(result, notes=self.notes)
+
+    def _selector(self, name: str | None) -> str:
+        """`name`, or the default where it is None; raises where the model cannot do it."""
+        if name is None:
+            return "sprm" if self.engine.grammar.has_head else "majority"
+        if select.needs_head(name):
+            self._need_head(f"The selector '{name}'")
+        return name
+
+    def _need_head(self, what: str) -> None:
+        if not self.engine.grammar.has_head:
+            raise ModelError(f"{what} needs an SPRM head, and this model has none: give it one with --head.")
+
+    async def _score_text(self, index: int, prompt: str, completion: str) -> tuple[int, GradedText]:
+        grammar = self.engine.grammar
+        ids = grammar.table.encode(prompt + completion)
+        if not ids:
+            raise InputError("The text is empty: give at least one word.")
+        if len(ids) > self.engine.context:
+            raise CapacityError(f"The text has {len(ids)} tokens, the model's context {self.engine.context}: shorten it.")
+        start = 0
+        if completion and grammar.segmenter.rule not in OFFICIAL:
+            start = _common(grammar.table.encode(prompt), ids)
+        steps = await self.engine.score(ids[:start], ids[start:])
+        scores = [step.score for step in steps if step.score is not None]
+        positions = tuple(read_index(start + step.token_span[1] - 1, grammar.offset) for step in steps)
+        return index, GradedText(aggregate(grammar.aggregate, scores), steps, positions)
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Length of the longest common beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+def check(options: Options) -> None:
+    """Raise `OptionError` for the first option that is unknown or out of range, as far as no model is needed to tell."""
+    for option in options.keys() - Options.__annotations__.keys():
+        raise unknown("option", option, Options.__annotations__)
+    thinkings(options)
+    search.named(options.get("strategy") or BEST_OF_N)
+    if (name := options.get("select")) is not None:
+        select.needs_head(name)
+    if (answer := options.get("answer")) not in (None, *get_args(Answering)):
+        raise unknown("way to answer", str(answer), get_args(Answering))
+    abstain_below = options.get("abstain_below") or 0.0
+    if not 0 <= abstain_below <= 1:
+        raise OptionError(f"abstain_below is a share of the votes, from 0 to 1, and not {abstain_below}.")
+    _sampling(Sampling(), options)
+
+
+def thinkings(options: Options) -> int:
+    """How many thinkings the options ask for. Raises `OptionError` for an unknown effort or fewer than one."""
+    effort = options.get("effort") or "medium"
+    if effort not in EFFORTS:
+        raise unknown("effort", effort, EFFORTS)
+    k = options.get("k")
+    if k is not None and k < 1:
+        raise OptionError(f"k must be at least 1, not {k}: it is the number of thinkings to sample.")
+    return EFFORTS[effort].k if k is None else k
+
+
+def _sampling(own: Sampling, options: Options) -> Sampling:
+    """`own` with what the options say of it on top."""
+    given = {name: value for name, value in options.items() if name in Sampling.model_fields and value is not None}
+    return Sampling.parse({**own.model_dump(), **given}, "The sampling options")

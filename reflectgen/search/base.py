@@ -1,0 +1,76 @@
+"""What every strategy is given and gives back: a Request in, a Result out, and an engine between them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reflectgen import answers, select
+from reflectgen.config import Blend, Sampling
+from reflectgen.engine.base import Engine
+from reflectgen.engine.branch import Branch
+from reflectgen.errors import OptionError
+from reflectgen.types import Choice, Cost, Problem, Result, Trajectory
+
+Answering = Literal["all", "chosen"]
+"""Which thinkings get an answer: all of them, or only the chosen one (the paper's way, and the cheaper one)."""
+
+
+def ignore(branch: Branch) -> None:
+    """The observer that does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One problem to be solved, and how."""
+
+    problem: Problem
+    prompt: tuple[int, ...]
+    """Token ids of the problem's prompt."""
+    k: int
+    """Thinkings to sample."""
+    sampling: Sampling
+    select: str
+    """Name of the selector (`reflectgen.select`)."""
+    seed: int = 0
+    answer: Answering = "all"
+    abstain_below: float = 0.0
+    """Least share of the votes that an answer needs, in [0, 1]; below it the result is an abstention."""
+    blend: Blend | None = None
+    """Scales of the selector `blend`."""
+    extract: Callable[[str], str | None] = answers.extract
+    """Reads the answer from a reply."""
+    observe: Callable[[Branch], None] = ignore
+    """Called with a branch whenever a step of it was graded or its state has changed."""
+
+    def __post_init__(self) -> None:
+        if self.answer == "chosen" and select.needs_answers(self.select, self.abstain_below):
+            raise OptionError(
+                "Votes and abstention compare answers, so every thinking must have one: let all answer, not the chosen one."
+            )
+
+    def freeze(self, branches: Sequence[Branch]) -> tuple[Trajectory, ...]:
+        """The branches as they are now."""
+        return tuple(branch.trajectory(self.extract) for branch in branches)
+
+    def choose(self, trajectories: Sequence[Trajectory]) -> Choice:
+        """What the selector decides over them."""
+        return select.select(self.select, trajectories, blend=self.blend, abstain_below=self.abstain_below)
+
+    def result(self, strategy: str, choice: Choice, trajectories: Sequence[Trajectory], cost: Cost) -> Result:
+        """The result of this request."""
+        return Result(
+            problem=self.problem,
+            answer=choice.answer,
+            choice=choice,
+            trajectories=tuple(trajectories),
+            cost=cost,
+            strategy=strategy,
+            select=self.select,
+            seed=self.seed,
+        )
+
+
+Strategy = Callable[[Engine, Request], Awaitable[Result]]
+"""A strategy sees only the engine's branches; it imports no torch and no other strategy."""

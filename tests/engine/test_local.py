@@ -1,0 +1,220 @@
+"""The local engine is the naive one, only faster: the contract, parity with plain forwards, and no deadlock.
+
+Where a cache budget is given it holds two branches of 64 tokens or one of 128, for dozens of branches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import tiny_models
+from engine import tiny_reflective
+from engine.contract import SAMPLING, Contract, assert_equal_steps, tokens_of
+from engine.oracle import compare
+from engine.programs import run_programs
+
+from reflectgen.config import Sampling
+from reflectgen.engine.branch import Branch
+from reflectgen.engine.local.attention import register
+from reflectgen.engine.local.engine import LocalEngine
+from reflectgen.engine.naive import NaiveEngine
+from reflectgen.model.reflective import ReflectiveModel
+
+NAMES = sorted(tiny_models.CONFIGS)
+PROMPTS = [tiny_reflective.Words().encode(text) for text in ("Add 1 and 2.", "x", "What is 12? Think of [3].", "ab")]
+
+
+@cache
+def model(name: str = "qwen2", offset: int = -1, slots: bool = True) -> ReflectiveModel:
+    """For the local engine, or as the oracle with transformers' own eager attention."""
+    return tiny_reflective.model(name, attn_implementation=register() if slots else "eager", offset=offset)
+
+
+def engine(name: str = "qwen2", offset: int = -1, *, tokens: int | None = None, max_rows: int = 256) -> LocalEngine:
+    """`tokens` is what the cache holds over all branches; None for plenty."""
+    budget = None if tokens is None else tokens_to_bytes(name, tokens)
+    return LocalEngine(model(name, offset), tiny_reflective.grammar(offset=offset), kv_budget=budget, max_rows=max_rows)
+
+
+def tokens_to_bytes(name: str, tokens: int) -> int:
+    """Keys and values of `tokens` tokens in fp32, and the share of one block that the engine keeps free."""
+    config: Any = tiny_models.config(name)
+    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    blocks = config.num_hidden_layers
+    return 2 * 4 * heads * width * (blocks + 1) * tokens
+
+
+class TestLocal(Contract):
+    def make(self, offset: int = -1) -> Any:
+        return engine(offset=offset)
+
+
+class TestLocalInLittleMemory(Contract):
+    def make(self, offset: int = -1) -> Any:
+        return engine(offset=offset, tokens=128)
+
+
+class TestLocalOneRowAtATime(Contract):
+    seeds = range(12)
+
+    def make(self, offset: int = -1) -> Any:
+        return engine(offset=offset, max_rows=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_number_is_that_of_one_plain_forward(name: str) -> None:
+    local = engine(name)
+    for rows in (1, 3, 64):
+        branches = local.branches(PROMPTS[rows % 4], rows, SAMPLING, seed=rows)
+        await tokens_of(branches)
+        await asyncio.gather(*(branch.answer() for branch in branches))
+        assert compare(model(name, slots=False), branches) > 2 * rows
+    await local.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_forks_force_cancel_and_eviction_change_no_number(name: str) -> None:
+    for tokens in (None, 128):
+        local = engine(name, offset=0, tokens=tokens)
+        branches = await run_programs(local, PROMPTS, range(12))
+        assert compare(model(name, offset=0, slots=False), branches) > 100
+        await local.close()
+
+
+@pytest.mark.parametrize("tokens", [None, 128])
+async def test_text_that_replaces_what_was_fed_is_fed_anew(tokens: int | None) -> None:
+    local = engine(offset=0, tokens=tokens)
+    branches = local.branches(PROMPTS[0], 30, SAMPLING, seed=3)
+    for branch in branches:
+        branch.allow(2)
+    await tokens_of(branches)
+    for branch in branches:
+        branch.allow(10)
+        branch.force("</think>so 7")
+    await tokens_of(branches)  # where there is no step, the closing tag was fed to grade it, and what follows with it
+    for branch in branches:
+        branch.force("Wait, no.")
+    await tokens_of(branches)
+    assert sum(len(branch.ids) > 11 for branch in branches) > 20
+    compare(model(offset=0, slots=False), branches)
+    await local.close()
+
+
+async def test_a_grade_that_is_under_way_is_not_taken_for_the_one_awaited_now() -> None:
+    local = engine()
+    branches = local.branches(PROMPTS[0], 8, Sampling(max_tokens=5, answer_tokens=2), seed=1)
+    await tokens_of(branches)
+    for branch in branches:
+        branch.force("ab")  # replaces a closing tag, or is cut at the limit: either way an end may have to be graded
+    await asyncio.sleep(0)  # the pass that grades it is under way
+    await asyncio.gather(*(branch.answer() for branch in branches))  # forces the closing tag: another end
+    compare(model(slots=False), branches)
+    await local.close()
+
+
+@pytest.mark.parametrize("offset", [-1, 0])
+async def test_it_draws_what_the_naive_engine_draws(offset: int) -> None:
+    local = engine(offset=offset, tokens=128)
+    naive = NaiveEngine(model(offset=offset, slots=False), tiny_reflective.grammar(offset=offset), tiny_reflective.CONTEXT)
+    ours, theirs = [await _search(each, PROMPTS[0]) for each in (local, naive)]
+    assert [(branch.id, branch.ids, branch.finish) for branch in ours] == [
+        (branch.id, branch.ids, branch.finish) for branch in theirs
+    ]
+    for one, other in zip(ours, theirs, strict=True):
+        assert_equal_steps(one.steps, other.steps)
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+        assert one.confidences == pytest.approx(other.confidences, abs=1e-4)
+    assert ours[0].tree.cost.tokens_generated == theirs[0].tree.cost.tokens_generated
+    await local.close()
+
+
+async def _search(any_engine: Any, prompt: Sequence[int]) -> list[Branch]:
+    """A search whose course does not depend on timing: steps, forks old and new, forced text, cuts, answers."""
+    branches: list[Branch] = any_engine.branches(prompt, 4, SAMPLING, 5, "step")
+    for round_ in range(3):
+        for branch in list(branches):
+            await anext(branch, None)
+        branches += [child for branch in branches[:3] for child in branch.fork(2)]
+        branches += branches[round_].fork(1, at=0)
+    await tokens_of(branches)
+    for branch in branches[::3]:
+        branch.force("Wait.\n\n")
+        branch.allow(5)
+    for branch in branches[1::5]:
+        branch.cancel()
+    await asyncio.gather(*(branch.answer() for branch in branches))
+    return branches
+
+
+@cache
+def _shared_engine() -> LocalEngine:
+    return engine()
+
+
+async def _alone(seed: int, prompt: Sequence[int]) -> list[int]:
+    [branch] = _shared_engine().branches(prompt, 1, SAMPLING, seed)
+    [tokens] = await tokens_of([branch])
+    return tokens
+
+
+async def _crowded(seed: int, prompt: Sequence[int], rng: random.Random) -> list[int]:
+    """The same branch, born at a random moment among others that come and go."""
+    local = _shared_engine()
+    others = []
+    for _ in range(rng.randint(1, 4)):
+        length, temperature, top_p = rng.randint(1, 40), rng.choice([0.0, 0.6, 1.0]), rng.choice([0.5, 1.0])
+        sampling = Sampling(max_tokens=length, temperature=temperature, top_p=top_p)
+        others += local.branches(rng.choice(PROMPTS), rng.randint(1, 6), sampling, rng.randrange(100))
+    for _ in range(rng.randint(0, 20)):
+        await asyncio.sleep(0.0002)
+    [branch] = local.branches(prompt, 1, SAMPLING, seed)
+    for other in rng.sample(others, len(others) // 2):
+        await asyncio.sleep(0)
+        other.cancel()
+    [tokens] = await tokens_of([branch])
+    for other in others:
+        other.cancel()
+    return tokens
+
+
+async def _equal_in_any_company(cases: range) -> None:
+    for case in cases:
+        rng = random.Random(case)
+        seed, prompt = rng.randrange(10**6), rng.choice(PROMPTS)
+        assert await _crowded(seed, prompt, rng) == await _alone(seed, prompt)
+
+
+async def test_equal_seeds_give_equal_tokens_in_any_company() -> None:
+    await _equal_in_any_company(range(25))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_equal_seeds_give_equal_tokens_in_500_companies() -> None:
+    await _equal_in_any_company(range(25, 525))
+
+
+async def _programs(seeds: range) -> None:
+    """One program a seed and offset, fifty at once."""
+    for offset in (-1, 0):
+        local = engine(offset=offset, tokens=128)
+        for begin in range(seeds.start, seeds.stop, 50):
+            branches = await run_programs(local, PROMPTS, range(begin, begin + 50))
+            compare(model(offset=offset, slots=False), branches[::10])
+        await local.close()
+
+
+async def test_random_programs_over_two_slots_end_and_leave_nothing() -> None:
+    await _programs(range(1000, 1050))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_1000_random_programs_over_two_slots_end_and_leave_nothing() -> None:
+    await _programs(range(1100, 1600))

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from reflectgen.errors import ModelError, OptionError
+from reflectgen.model.placement import DTYPES, SMALL, resolve_device, resolve_dtype
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(("cuda", "mps", "expected"), [(True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_the_first_accelerator(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_an_accelerator_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=f"'{name}' was asked for, but torch sees no .* use --device cpu or auto"):
+        resolve_device(name)
+
+
+def test_unknown_names_are_refused_with_the_table() -> None:
+    with pytest.raises(OptionError, match="Unknown device 'gpu': choose one of auto, cpu, cuda, mps"):
+        resolve_device("gpu")
+    with pytest.raises(OptionError, match="Did you mean 'bfloat16'"):
+        resolve_dtype("bfloat", CPU, None, lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "stored", "parameters", "expected"),
+    [
+        (GPU, torch.bfloat16, 1, None),
+        (CPU, torch.bfloat16, SMALL - 1, torch.float32),
+        (CPU, torch.bfloat16, SMALL, torch.bfloat16),
+        (CPU, torch.float16, SMALL, torch.bfloat16),
+        (CPU, torch.float32, SMALL, None),
+        (CPU, None, SMALL, None),
+    ],
+)
+def test_the_automatic_dtype(
+    device: torch.device, stored: torch.dtype | None, parameters: int, expected: torch.dtype | None
+) -> None:
+    assert resolve_dtype("auto", device, stored, lambda: parameters) == expected
+
+
+def test_every_dtype_has_a_long_and_a_short_name() -> None:
+    for long, short in (("float32", "fp32"), ("bfloat16", "bf16"), ("float16", "fp16")):
+        assert DTYPES[long] == DTYPES[short] == resolve_dtype(short, GPU, None, lambda: 0) == getattr(torch, long)

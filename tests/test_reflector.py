@@ -1,0 +1,167 @@
+"""The front for people, over a scripted engine."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reflectgen.config import Sampling
+from reflectgen.engine.scripted import Script, ScriptedEngine
+from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
+from reflectgen.reflector import Reflector, check, thinkings
+from reflectgen.types import Problem
+
+GOOD = Script("Two and two.\n\nThat is 4.\n\n</think>", reply="\\boxed{4}", logits=(1.0, 2.0))
+POOR = Script("Two and two.\n\nThat is 5.\n\n</think>", reply="\\boxed{5}", logits=(1.0, -1.0))
+
+
+def reflector(**settings: Any) -> Reflector:
+    engine = ScriptedEngine({"Three": [POOR], "": [POOR, GOOD]}, **settings)
+    return Reflector(engine, engine.encode, sampling=Sampling(temperature=1.0), notes=["a note"])
+
+
+@pytest.fixture
+def model() -> Iterator[Reflector]:
+    with reflector() as model:
+        yield model
+
+
+@pytest.fixture
+def headless() -> Iterator[Reflector]:
+    with reflector(has_head=False) as model:
+        yield model
+
+
+def test_a_problem_is_solved_by_the_methods_defaults(model: Reflector) -> None:
+    result = model.solve("What is 2 + 2?")
+    assert (result.answer, result.strategy, result.select, result.seed) == ("4", "best_of_n", "sprm", 0)
+    assert len(result.trajectories) == 8
+    assert result.problem == Problem(text="What is 2 + 2?")
+    assert result.notes == ("a note",)
+
+
+def test_effort_and_k(model: Reflector) -> None:
+    assert len(model.solve("?", effort="low").trajectories) == 2
+    assert len(model.solve("?", effort="high").trajectories) == 32
+    assert len(model.solve("?", effort="high", k=3).trajectories) == 3
+
+
+async def test_solve_works_inside_a_running_loop(model: Reflector) -> None:
+    assert model.solve("?", k=2).answer == "4"
+
+
+async def test_asolve_leaves_the_callers_loop_free(model: Reflector) -> None:
+    results = await asyncio.gather(*(model.asolve("?", k=2) for _ in range(3)))
+    assert [result.answer for result in results] == ["4"] * 3
+
+
+def test_many_problems_come_back_as_they_finish(model: Reflector) -> None:
+    problems = [Problem(text=text, id=text) for text in ("Three", "Two", "Four")]
+    results = {result.problem.id: result.answer for result in model.solve_many(problems, k=2, concurrency=2)}
+    assert results == {"Three": "5", "Two": "4", "Four": "4"}
+
+
+def test_one_bad_problem_ends_many(model: Reflector) -> None:
+    with pytest.raises(InputError, match="The prompt is empty"):
+        list(model.solve_many(["Two", ""], k=1))
+
+
+def test_the_models_own_sampling_stands_unless_it_is_overruled(model: Reflector) -> None:
+    assert model.request("?").sampling == Sampling(temperature=1.0)
+    assert model.request("?", top_p=0.5, temperature=None).sampling == Sampling(temperature=1.0, top_p=0.5)
+    assert model.request("?", temperature=0.0).sampling.temperature == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"k": 0}, "k must be at least 1, not 0"),
+        ({"effort": "hihg"}, r"Unknown effort 'hihg'.*Did you mean 'high'\?"),
+        ({"strategy": "beam_serach"}, "Unknown strategy"),
+        ({"select": "sprn"}, r"Unknown selector 'sprn'.*Did you mean 'sprm'\?"),
+        ({"answer": "some"}, "Unknown way to answer 'some'"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"abstain_below": 1.5}, "abstain_below"),
+        ({"tempratur": 1.0}, r"Unknown option 'tempratur'.*Did you mean 'temperature'\?"),
+    ],
+)
+def test_wrong_options_are_one_sentence(model: Reflector, options: Any, fault: str) -> None:
+    with pytest.raises(OptionError, match=fault):
+        check(options)
+    with pytest.raises(OptionError, match=fault):
+        model.solve("?", **options)
+
+
+def test_a_prompt_longer_than_the_context() -> None:
+    with reflector(context=16) as model, pytest.raises(CapacityError, match="The prompt has 40 tokens"):
+        model.solve("!" * 40)
+
+
+def test_without_a_head_majority_decides_and_scores_are_refused(headless: Reflector) -> None:
+    assert headless.solve("?", k=2).select == "majority"
+    for name in ("sprm", "blend", "weighted"):
+        with pytest.raises(ModelError, match=f"The selector '{name}' needs an SPRM head"):
+            headless.solve("?", select=name)
+    with pytest.raises(ModelError, match="Grading steps needs an SPRM head"):
+        headless.score_text("a.\n\n")
+
+
+def test_thinkings() -> None:
+    assert [thinkings({"effort": effort}) for effort in ("low", "medium", "high")] == [2, 8, 32]
+    assert thinkings({}) == 8
+    assert thinkings({"k": 5, "effort": "low"}) == 5
+
+
+def test_a_text_is_graded_where_its_steps_end(model: Reflector) -> None:
+    text = "<think>Two and two.\n\nThat is 4.\n\n</think>"
+    ids = model.engine.grammar.table.encode(text)
+    pieces = [model.engine.grammar.table.decode([token]) for token in ids]
+    graded = model.score_text(text)
+    assert [step.text for step in graded.steps] == ["Two and two.\n\n", "That is 4.\n\n"]
+    # at offset -1 the state before the step token is read
+    assert [pieces[position + 1] for position in graded.positions] == [".\n\n", ".\n\n"]
+
+
+def test_positions_count_from_the_whole_texts_start(model: Reflector) -> None:
+    prompt, completion = "Sum?\n\n<think>", "Two and two.\n\nThat is 4.\n\n</think>"
+    apart, whole = model.score_text(prompt, completion), model.score_text(prompt + completion)
+    assert apart.positions == whole.positions
+    assert [step.text for step in apart.steps] == ["Two and two.\n\n", "That is 4.\n\n"]
+
+
+def test_the_score_is_the_aggregate_of_the_steps() -> None:
+    engine = ScriptedEngine([Script("a.\n\nb.\n\n", logits=(0.0, 2.0))], tags=None)
+    with Reflector(engine, engine.encode) as model:
+        # sqrt(0.5 * 0.880797)
+        assert model.score_text("a.\n\nb.\n\n").score == pytest.approx(0.663625, abs=1e-6)
+
+
+@pytest.mark.parametrize(("rule", "score"), [("paper", 0.5), ("official", 0.0)])
+def test_a_text_without_steps(rule: str, score: float) -> None:
+    engine = ScriptedEngine([Script("no step")], step_rule=rule)
+    with Reflector(engine, engine.encode) as model:
+        assert model.score_text("no step").score == score
+
+
+def test_many_texts_keep_their_index(model: Reflector) -> None:
+    texts = [("a.\n\n" * (index + 1), "") for index in range(5)]
+    assert sorted(index for index, _ in model.score_texts(texts, concurrency=2)) == [0, 1, 2, 3, 4]
+
+
+def test_an_empty_or_too_long_text_is_refused() -> None:
+    with reflector(context=4) as model:
+        with pytest.raises(InputError, match="The text is empty"):
+            model.score_text("")
+        with pytest.raises(CapacityError, match="The text has 5 tokens, the model's context 4"):
+            model.score_text("1 2 3")
+
+
+def test_closing_twice_does_nothing_and_solving_after_it_is_told() -> None:
+    model = reflector()
+    model.close()
+    model.close()
+    with pytest.raises(OptionError, match="was closed"):
+        model.solve("?")
