@@ -7,7 +7,7 @@ import sys
 
 import reflectgen
 
-PROBLEM = "Leo has 8 cards. On Monday, Leo buys 6 pairs. On Tuesday, half of them are lost. How many cards is that?"
+PROBLEM = "Leo has 8 cards. On Monday, Leo buys 6 pairs. On Tuesday, the pile shrinks to a half. How many cards is that?"
 
 with reflectgen.load(*sys.argv[1:2]) as model:
     result = model.solve(PROBLEM, k=8, seed=0)

@@ -18,20 +18,23 @@ class Background:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._closing = False
+        self._lock = threading.Lock()  # between the last work and `close`
         self._thread = threading.Thread(target=self._loop.run_forever, name="reflectgen", daemon=True)
         self._thread.start()
 
     @property
     def closed(self) -> bool:
         """Whether it was stopped."""
-        return self._loop.is_closed()
+        return self._closing
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start `work`. Raises `OptionError` after `close`."""
-        if self.closed:
-            work.close()
-            raise OptionError("This model was closed: load it again.")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._lock:
+            if not self.closed:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise OptionError("This model was closed: load it again.")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` and return what it returns."""
@@ -61,7 +64,18 @@ class Background:
                 future.cancel()
 
     def close(self) -> None:
-        """Stop the loop."""
+        """Cancel what still runs, so that whoever waits for it is told, and stop the loop."""
+        with self._lock:
+            self._closing = True
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_all() -> None:
+    """Cancel all other tasks of this loop and wait for them."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -192,7 +192,7 @@ class CorpusConfig(Config):
 
 
 class BackboneConfig(Config):
-    """Size of a small Qwen2 that is trained from nothing."""
+    """Size of a small Llama that is trained from nothing."""
 
     vocab_size: int = Field(640, ge=266)
     """Tokens of the byte-level vocabulary."""

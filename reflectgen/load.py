@@ -143,8 +143,7 @@ def _naive(model: ReflectiveModel, grammar: Grammar, kv_budget: int | None) -> E
 
     if kv_budget is not None:
         raise OptionError("The naive engine keeps no cache, so there is nothing to budget: leave the KV budget out.")
-    config: Any = model.backbone.config
-    return NaiveEngine(model, grammar, config.get_text_config(decoder=True).max_position_embeddings)
+    return NaiveEngine(model, grammar, model.context)
 
 
 ENGINES: dict[str, EngineKind] = {

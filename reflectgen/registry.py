@@ -31,5 +31,5 @@ def _imported(kind: str, name: str):  # type: ignore[no-untyped-def]
     module, _, attribute = name.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative name
         raise OptionError(f"The {kind} '{name}' cannot be imported: {error}.") from None

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -88,3 +89,23 @@ def test_after_closing_nothing_can_be_run(background: Background) -> None:
     background.close()
     with pytest.raises(OptionError, match="was closed"):
         background.run(double(1))
+
+
+@pytest.mark.timeout(20)
+def test_closing_ends_what_another_thread_waits_for(background: Background) -> None:
+    started, told = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        started.set()
+        await asyncio.sleep(600)
+
+    def wait() -> None:
+        try:
+            background.run(work())
+        except CancelledError:
+            told.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert started.wait(5)
+    background.close()
+    assert told.wait(5)

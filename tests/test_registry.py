@@ -14,7 +14,7 @@ def test_a_module_and_attribute_name_anything() -> None:
     assert registry.find("number", "string:digits", {}) == "0123456789"
 
 
-@pytest.mark.parametrize("name", ["string:nothing", "no.such.module:x", ":x"])
+@pytest.mark.parametrize("name", ["string:nothing", "no.such.module:x", ":x", ".relative:x"])
 def test_what_cannot_be_imported_is_one_sentence(name: str) -> None:
     with pytest.raises(OptionError, match=f"The number '{name}' cannot be imported"):
         registry.find("number", name, TABLE)

@@ -30,7 +30,7 @@ def test_the_tiny_model_reads_the_state_that_predicts_the_step_token_of_its_seco
     head = json.loads((zoo.path("tiny") / "reflectgen.json").read_text(encoding="utf-8"))["head"]
     assert (head["layer"], head["offset"], head["step_rule"], head["aggregate"]) == (-2, -1, "paper", "geometric")
     assert head["width"] == 2 * head["hidden_size"]
-    assert head["backbone"].startswith("qwen2-")
+    assert head["backbone"].startswith("llama-")
 
 
 @pytest.mark.slow

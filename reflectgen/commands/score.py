@@ -25,7 +25,7 @@ def score(
     head: opt.Head = None,
     engine: opt.Engine = "local",
     device: opt.Device = "auto",
-    dtype: opt.Dtype = "auto",
+    dtype: opt.Dtype = "float32",
     kv_budget: opt.KVBudget = None,
     allow_backbone_mismatch: opt.AllowMismatch = False,
     trust_remote_code: opt.TrustRemoteCode = False,
@@ -44,6 +44,8 @@ def score(
 
     The presets official and official_zh are the authors' scorer: the tags are
     <think> and </think>, and a thinking without steps has the score 0.
+
+    Scores are made to be compared, so the dtype is float32 unless you name one.
     """
     from reflectgen.commands.live import open_model
     from reflectgen.errors import InputError

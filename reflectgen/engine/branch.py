@@ -254,9 +254,9 @@ class Branch:
         """A token was drawn. `logit` is the head's output on the state that predicted it, where `grades(token)`."""
         assert self.state == "live" and self.awaiting is None, "only a live branch that awaits no state takes a token"
         event = self._event(token) if token in self.tree.watched else None
-        self.ids.append(token)
         self.logprobs.append(logprob)
         self.confidences.append(confidence)
+        self.ids.append(token)  # last, for those who watch from another thread
         self.tree.ledger.tokens_generated += 1
         if self._allowance:
             self._allowance -= 1
@@ -431,9 +431,9 @@ class Branch:
         self._void()
         if tokens:
             self.forced.append((len(self.ids), len(self.ids) + len(tokens)))
-        self.ids += tokens
         self.logprobs += [0.0] * len(tokens)
         self.confidences += [0.0] * len(tokens)
+        self.ids += tokens
 
     def _cut(self, length: int) -> None:
         """Keep the first `length` tokens."""

@@ -5,9 +5,10 @@ draws does not depend on what else is in the batch, nor on whether it was moved 
 
 A draw inverts the cumulative distribution over tokens in falling order of probability. Nearly all of the mass lies in
 the first `HEAD` tokens, so only those are sorted; a row whose draw falls beyond is finished over the whole vocabulary.
-That is exact: the distribution is the one that temperature, top-k and top-p ask for.
+That is exact: the distribution is the one that temperature, top-k and top-p ask for. Logits are taken relative to the
+row's largest, so that a low temperature does not blow up what rounding leaves.
 
-Shapes: B rows, V vocabulary, H = min(HEAD, V) candidates.
+Shapes: B rows, V vocabulary, H = min(HEAD, V) candidates, N rows finished over the whole vocabulary.
 """
 
 from __future__ import annotations
@@ -82,11 +83,13 @@ def uniforms(keys: NDArray[np.uint64], positions: NDArray[np.uint64]) -> NDArray
 
 def draw(logits: Tensor, numbers: NDArray[np.float64], knobs: Knobs) -> Draw:
     """One token a row from logits (B, V) on any device and uniforms (B,)."""
-    norm = _log_norm(logits, torch.ones_like(knobs.temperature))
-    at_one = bool((knobs.temperature == 1).all())
-    scaled = norm if at_one else _log_norm(logits, knobs.divisor)
     values, indices = logits.topk(min(HEAD, logits.shape[-1]), dim=-1)  # (B, H)
+    norm = _log_norm(logits, values[:, :1], torch.ones_like(knobs.temperature))
+    at_one = bool((knobs.temperature == 1).all())
+    scaled = norm if at_one else _log_norm(logits, values[:, :1], knobs.divisor)
     values, indices = values.cpu().double(), indices.cpu()
+    peak = values[:, :1]
+    values = values - peak
     target = torch.from_numpy(numbers).unsqueeze(-1)
     column, beyond = _invert(values, scaled, target, knobs, logits.shape[-1])
     tokens = indices.gather(1, column)  # (B, 1)
@@ -94,19 +97,20 @@ def draw(logits: Tensor, numbers: NDArray[np.float64], knobs: Knobs) -> Draw:
     for finish, rows in ((_draw_tail, beyond & unlimited), (_draw_sorted, beyond & ~unlimited)):
         if rows.any():
             some = rows.nonzero()[:, 0]
-            whole = logits[some.to(logits.device)].cpu().double()
+            whole = logits[some.to(logits.device)].cpu().double() - peak[some]
             tokens[some] = finish(whole, indices[some], scaled[some], target[some], knobs.rows(some))
-    chosen = logits.gather(1, tokens.to(logits.device)).cpu().double()
+    chosen = logits.gather(1, tokens.to(logits.device)).cpu().double() - peak
     confidences = norm - values[:, :CONFIDENCE_K].mean(dim=-1, keepdim=True)
     return Draw(tokens[:, 0].numpy(), (chosen - norm)[:, 0].numpy(), confidences[:, 0].numpy())
 
 
 def _draw_tail(logits: Tensor, head: Tensor, norm: Tensor, target: Tensor, knobs: Knobs) -> Tensor:
-    """Tokens (N, 1) of rows whose draw falls beyond their head, where all tokens are open: no order is needed."""
+    """Tokens (N, 1) of rows whose draw falls beyond their head, where all tokens are open: no order is needed behind it."""
+    count = head.shape[-1]
     mass = (logits / knobs.divisor - norm).exp()  # (N, V)
-    left = target - mass.gather(1, head).sum(dim=-1, keepdim=True)
-    reached = mass.scatter(1, head, 0.0).cumsum(dim=-1)
-    return torch.searchsorted(reached, left.clamp_min(0.0), right=True).clamp_max(logits.shape[-1] - 1)
+    reached = torch.cat([mass.gather(1, head), mass.scatter(1, head, 0.0)], dim=-1).cumsum(dim=-1)  # (N, H + V)
+    column = torch.searchsorted(reached, target * reached[:, -1:], right=True).clamp_max(reached.shape[-1] - 1)
+    return torch.where(column < count, head.gather(1, column.clamp_max(count - 1)), column - count)
 
 
 def _draw_sorted(logits: Tensor, head: Tensor, norm: Tensor, target: Tensor, knobs: Knobs) -> Tensor:
@@ -116,22 +120,23 @@ def _draw_sorted(logits: Tensor, head: Tensor, norm: Tensor, target: Tensor, kno
     return order.gather(1, column)
 
 
-def _log_norm(logits: Tensor, temperature: Tensor) -> Tensor:
-    """Log of the sum of exp(logits / temperature) of each row: (B, V), (B, 1) -> (B, 1) in fp64 on the CPU.
+def _log_norm(logits: Tensor, peak: Tensor, temperature: Tensor) -> Tensor:
+    """Log of the sum of exp((logits - peak) / temperature) of each row: (B, V), (B, 1), (B, 1) -> (B, 1), fp64 on the CPU.
 
     On the CPU a few rows at a time, so that what is computed stays in the processor's cache: three times as fast.
     """
     rows = logits.shape[0] if logits.device.type != "cpu" else max(1, CACHED // logits.shape[1])
-    divisors = temperature.to(logits.device, torch.float32).split(rows)
-    parts = [torch.logsumexp(part.float() / by, -1, True) for part, by in zip(logits.split(rows), divisors, strict=True)]
+    columns = logits, peak.float(), temperature.to(logits.device, torch.float32)
+    split = zip(*(column.split(rows) for column in columns), strict=True)
+    parts = [torch.logsumexp((part.float() - top).div_(by), -1, True) for part, top, by in split]
     return torch.cat(parts).cpu().double()
 
 
 def _invert(values: Tensor, norm: Tensor, target: Tensor, knobs: Knobs, vocabulary: int) -> tuple[Tensor, Tensor]:
     """Which of the sorted candidates each row draws (B, 1), and which rows (B, 1) draw beyond them.
 
-    `values` (B, H) are the largest logits in falling order, `norm` (B, 1) the log of the whole sum at the row's
-    temperature, `target` (B, 1) the uniforms.
+    `values` (B, H) are the largest logits less the very largest, in falling order, `norm` (B, 1) the log of the whole sum
+    at the row's temperature, `target` (B, 1) the uniforms.
     """
     count = values.shape[-1]
     mass = (values / knobs.divisor - norm).exp()  # (B, H)

@@ -92,6 +92,12 @@ class ReflectiveModel(nn.Module):
         """Where the backbone's weights are."""
         return next(self.backbone.parameters()).device
 
+    @property
+    def context(self) -> int:
+        """Most tokens the backbone can read; 2^31 where its configuration sets no limit."""
+        config: Any = self.backbone.config
+        return int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", 2**31))
+
     def prompt_config(self, tokenizer: Any) -> PromptConfig:
         """What the model's files say about prompts; where they say nothing, defaults with the tokenizer's thinking tags."""
         return self.prompt or PromptConfig(tags=default_tags(tokenizer))

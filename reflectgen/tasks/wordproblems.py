@@ -17,9 +17,9 @@ reading, so the words never tell, and writes the operation, so that it can be ju
 
 What is disjoint between the splits. Every problem has a template (the ordered kinds of its events, each with its
 phrasing), numbers (the starting count and all quantities, in order) and a starting count. A fifth of all templates, a
-fifth of all number sequences (both by hash) and every fifth starting count belong to "test", the others to "train". A
+fifth of all number sequences (both by hash) and every seventh starting count belong to "test", the others to "train". A
 training problem is on the train side in all three, a test problem on the test side in all three. Names, items, opening
-and closing sentences, and the single phrasings are shared.
+and closing sentences, the single phrasings and the single digits of starting counts are shared.
 
 Problem `index` of a split is a pure function of (split, seed, index), so a data set of any size is map-style.
 """
@@ -49,7 +49,9 @@ EVENTS = (4, 5, 6)
 TRAPS = (1, 2, 2, 3, 3)
 """Numbers of traps of a problem, drawn evenly; the other events are plain."""
 SIDES = 5
-"""One in this many templates, number sequences and starting counts belongs to the test split."""
+"""One in this many templates and number sequences belongs to the test split."""
+TEST_STARTS = range(8, 41, 7)
+"""Starting counts of the test split. Every digit that they end in also ends a starting count of the train split."""
 NAMES = ("Tom", "Ana", "Mia", "Leo", "Sam", "Eva", "Ben", "Zoe")
 ITEMS = ("apples", "shells", "coins", "cards", "books", "pens", "stamps", "beads")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -69,8 +71,8 @@ def side(what: Template | Quantities) -> Split:
 
 
 def starts(split: Split) -> tuple[int, ...]:
-    """The starting counts of a split: every fifth one is a test count."""
-    return tuple(start for start in STARTS if (start % SIDES == 3) == (split == "test"))
+    """The starting counts of a split."""
+    return tuple(start for start in STARTS if (start in TEST_STARTS) == (split == "test"))
 
 
 def generate(split: Split, seed: int, index: int, events: Sequence[int] = EVENTS) -> Problem:

@@ -18,6 +18,7 @@ from reflectgen import prompts
 from reflectgen.config import CorpusConfig, PromptConfig
 from reflectgen.steps import Segmenter
 from reflectgen.tasks import wordproblems
+from reflectgen.types import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def corpus_texts(config: CorpusConfig) -> Iterator[str]:
         yield wordproblems.trace(problem, config.seed, config.misconceptions).completion.replace("</think>", "")
 
 
-def _problem(config: CorpusConfig, index: int, batch: int) -> Any:
+def _problem(config: CorpusConfig, index: int, batch: int) -> Problem:
     events = Random(f"events/{config.seed}/{index // batch}").choice(config.events)
     return wordproblems.generate("train", config.seed, index, (events,))
 

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Trainer, TrainingArguments
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from reflectgen.config import BackboneConfig, OptimizerConfig, PromptConfig, SupervisedConfig
 from reflectgen.errors import InputError
@@ -71,10 +71,13 @@ def run(config: SupervisedConfig, output: Path, resume: bool = True) -> None:
     ReflectiveModel(backbone.cpu(), head.cpu(), prompt=PROMPT).save_pretrained(output, tokenizer)
 
 
-def build_backbone(config: BackboneConfig, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A fresh Qwen2 with tied embeddings, which samples at temperature 1 unless told otherwise."""
-    backbone = Qwen2ForCausalLM(
-        Qwen2Config(
+def build_backbone(config: BackboneConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A fresh Llama with tied embeddings, which samples at temperature 1 unless told otherwise.
+
+    Llama and not Qwen2: for a Qwen2, transformers' AutoTokenizer replaces the pre-tokenizer of any vocabulary by its own.
+    """
+    backbone = LlamaForCausalLM(
+        LlamaConfig(
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
             num_hidden_layers=config.layers,
@@ -83,6 +86,7 @@ def build_backbone(config: BackboneConfig, tokenizer: PreTrainedTokenizerFast) -
             intermediate_size=config.feedforward,
             max_position_embeddings=config.context,
             tie_word_embeddings=True,
+            attention_bias=True,
             initializer_range=0.03,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

@@ -23,6 +23,7 @@ from reflectgen.engine.branch import Branch
 from reflectgen.engine.local.attention import register
 from reflectgen.engine.local.engine import LocalEngine
 from reflectgen.engine.naive import NaiveEngine
+from reflectgen.errors import CapacityError
 from reflectgen.model.reflective import ReflectiveModel
 
 NAMES = sorted(tiny_models.CONFIGS)
@@ -150,6 +151,69 @@ async def _search(any_engine: Any, prompt: Sequence[int]) -> list[Branch]:
         branch.cancel()
     await asyncio.gather(*(branch.answer() for branch in branches))
     return branches
+
+
+async def test_after_a_failed_pass_the_branches_that_were_not_in_it_go_on_as_if_nothing_had_been() -> None:
+    """What the pass was to do to the cache was left undone, so the halted branches must be fed anew."""
+    ids = []
+    for broken in (False, True):
+        local = engine()
+        halted = local.branches(PROMPTS[0], 3, SAMPLING, seed=0)
+        for number, branch in enumerate(halted):
+            branch.allow(10 + number)
+        await asyncio.gather(*(branch.ended() for branch in halted))
+        if broken:
+            await _break(local)
+        for branch in halted:
+            branch.allow(None)
+        ids.append(await tokens_of(halted))
+        await local.close()
+    assert ids[0] == ids[1]
+
+
+async def _break(local: LocalEngine) -> None:
+    """Let the next pass, of two new branches, fail before it does anything."""
+
+    def fail(plan: Any) -> Any:
+        del local._run  # type: ignore[method-assign]
+        raise RuntimeError("out of memory")
+
+    local._run = fail  # type: ignore[method-assign]
+    branches = local.branches(PROMPTS[1], 2, SAMPLING, seed=1)
+    assert [await branch.ended() for branch in branches] == ["failed"] * 2
+    assert {branch.error for branch in branches} == {"RuntimeError: out of memory"}
+
+
+@pytest.mark.parametrize("part", ["_plan", "_run", "_apply"])
+@pytest.mark.timeout(20)
+async def test_an_error_anywhere_in_the_driver_fails_branches_and_leaves_none_waiting(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    local = engine(tokens=128)
+    monkeypatch.setattr(local, part, fail)
+    branches = local.branches(PROMPTS[0], 5, SAMPLING, seed=0)
+    assert [await branch.ended() for branch in branches] == ["failed"] * 5
+    assert local.held == 0
+
+
+def test_a_budget_that_is_too_small_is_told_one_that_is_not() -> None:
+    with pytest.raises(CapacityError, match=r"budget of 1 KiB holds no branch .* at least \d+K") as caught:
+        LocalEngine(model(), tiny_reflective.grammar(), kv_budget=1024)
+    told = int(str(caught.value).split("at least ")[1].split("K")[0]) * 1024
+    assert LocalEngine(model(), tiny_reflective.grammar(), kv_budget=told).context == 64
+
+
+@pytest.mark.timeout(20)
+async def test_a_closed_engine_holds_nothing_and_fails_what_is_grown_from_it() -> None:
+    local = engine()
+    await tokens_of(local.branches(PROMPTS[0], 2, SAMPLING, seed=0))
+    await local.close()
+    assert local.pressure == local.slots.bytes == 0
+    (late,) = local.branches(PROMPTS[0], 1, SAMPLING, seed=0)
+    assert await late.ended() == "failed"
 
 
 @cache

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import tiny_models
 import torch
-from transformers import DynamicCache
+from transformers import BloomConfig, BloomForCausalLM, DynamicCache
 
 from reflectgen.config import PromptConfig
 from reflectgen.errors import BackboneMismatch, InputError, ModelError
@@ -188,3 +188,10 @@ def test_tags_come_from_the_tokenizer_where_the_files_say_nothing() -> None:
     backbone = tiny_models.backbone("qwen2")
     assert ReflectiveModel(backbone).prompt_config(Vocabulary()).tags == ("<think>", "</think>")
     assert ReflectiveModel(backbone, prompt=PromptConfig()).prompt_config(Vocabulary()).tags is None
+
+
+def test_the_context_is_what_the_configuration_says_and_without_limit_where_it_says_nothing() -> None:
+    """Bloom's positions are distances, so its configuration has no longest sequence."""
+    assert reflective().context == tiny_models.config("qwen2").max_position_embeddings
+    bloom = BloomForCausalLM(BloomConfig(vocab_size=20, hidden_size=8, n_layer=2, n_head=2))
+    assert ReflectiveModel(bloom).context == 2**31

@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from reflectgen.config import OptimizerConfig, SupervisedConfig
 from reflectgen.errors import InputError
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.tokenizer import load_tokenizer
 from reflectgen.steps import read_index
-from reflectgen.train.corpus import Row
+from reflectgen.train.corpus import Row, corpus_texts
 from reflectgen.train.sft import Collator, SupervisedTrainer, last_checkpoint, parameter_groups, rate, run
+from reflectgen.train.vocabulary import build_tokenizer
 
 
 def recipe(**changes: Any) -> SupervisedConfig:
@@ -53,6 +55,15 @@ def test_a_run_writes_a_model_that_loads_and_grades(trained: Path) -> None:
     assert model.prompt_config(tokenizer).tags == ("<think>", "</think>")
     assert model.prompt_config(tokenizer).instruction == ""
     assert not any(name.startswith("sprm_head") for name in load_file(trained / "model.safetensors"))
+
+
+def test_whoever_loads_the_tokenizer_gets_the_one_that_was_trained_with(trained: Path) -> None:
+    loaded = AutoTokenizer.from_pretrained(trained)
+    built = build_tokenizer(corpus_texts(recipe().corpus), 400, 512)
+    text = "Tom has 12 shells.\n\nIt is \\boxed{3}."
+    assert loaded.encode(text) == built.encode(text)
+    assert loaded.decode(loaded.encode(text)) == text
+    assert loaded.chat_template == built.chat_template
 
 
 def test_the_model_samples_at_the_temperature_it_was_measured_at(trained: Path) -> None:

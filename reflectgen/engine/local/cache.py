@@ -94,8 +94,8 @@ class Slots(Cache):
         self.token_bytes = self.bytes // (self.slots * self.columns)
         if self.most_columns < COLUMNS:
             raise CapacityError(
-                f"A cache budget of {self.budget / 2**20:.0f} MiB holds no branch of this model: "
-                f"give at least {self._reserve(COLUMNS * self.token_bytes) / 2**20:.0f} MiB with --kv-budget."
+                f"A cache budget of {self.budget // 2**10} KiB holds no branch of this model: "
+                f"give at least {-(-self._reserve(COLUMNS * self.token_bytes) // 2**10)}K with --kv-budget."
             )
 
     def _reserve(self, size: int) -> int:

@@ -86,7 +86,7 @@ class LocalEngine:
         self.slots = Slots(config.num_hidden_layers, kv_budget or default_budget(model.device))
         self.passes = Passes(model, self.slots)
         self._probe()
-        self.context = min(int(getattr(config, "max_position_embeddings", 2**31)), self.slots.most_columns)
+        self.context = min(model.context, self.slots.most_columns)
         self.seating = Seating(self.slots, max_rows)
         self.forward_passes = 0
         self.rows_decoded = 0
@@ -131,14 +131,14 @@ class LocalEngine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
 
     async def close(self) -> None:
-        """Cancel what is live or waiting and free the cache."""
+        """Cancel what is live or waiting and free the cache; a branch that is grown or goes on after this fails."""
         for branch in [*self.seating.waiting, *(seat.branch for seat in self.seating.seats)]:
             branch.cancel()
         if self._driver is not None:
             await self._driver
         self._thread.shutdown()
-        self.seating = Seating(Slots(len(self.slots.layers), self.slots.budget), self.seating.most_rows)
-        self.slots.layers.clear()
+        self.seating.clear()
+        self.slots.resize(0, 0, 0)
 
     def wake(self, branch: Branch) -> None:
         """A branch has become live: it gets a seat in its turn."""
@@ -156,22 +156,22 @@ class LocalEngine:
             self._driver = asyncio.get_running_loop().create_task(self._drive())
 
     async def _drive(self) -> None:
-        """Step until no branch is live."""
+        """Step until no branch is live. Whatever goes wrong in a step fails branches, so that nobody waits for ever."""
         loop = asyncio.get_running_loop()
-        while (plan := self._plan()) is not None:
+        while True:
             try:
-                outcome = await loop.run_in_executor(self._thread, self._run, plan)
+                if (plan := self._plan()) is None:
+                    return
+                self._apply(plan, await loop.run_in_executor(self._thread, self._run, plan))
             except Exception as error:
-                self._fail(f"{type(error).__name__}: {error}")
-            else:
-                self._apply(plan, outcome)
+                if not self._fail(f"{type(error).__name__}: {error}"):
+                    raise
             await asyncio.sleep(0)
 
     def _plan(self) -> Plan | None:
         """The next step; None where nothing is live."""
         live = self.seating.arrange()
         if not live:
-            self._run_operations(self.seating.take_operations())
             return None
         first, followers = self.seating.fill_order(live)
         fills = self._plan_fills(first)
@@ -245,15 +245,10 @@ class LocalEngine:
         """In the computing thread: all tensor work of one step."""
         graded = []
         for operations, fill, _ in plan.fills:
-            self._run_operations(operations)
+            _carry_out(operations)
             graded.append(self.passes.fill(fill))
-        self._run_operations(plan.operations)
+        _carry_out(plan.operations)
         return Outcome(graded, *self.passes.decode(plan.decode))
-
-    @torch.inference_mode()
-    def _run_operations(self, operations: Sequence[Operation]) -> None:
-        for operation in operations:
-            operation()
 
     def _apply(self, plan: Plan, outcome: Outcome) -> None:
         """Hand grades and tokens to the branches that still want them."""
@@ -289,11 +284,17 @@ class LocalEngine:
         rows = [row for row in kept if branches[row].awaiting is not None or branches[row].grades(tokens[row])]
         return dict(zip(rows, self.passes.grade(features[rows]), strict=True)) if rows else {}
 
-    def _fail(self, error: str) -> None:
-        """A pass failed: what was live becomes a record of it."""
-        for seat in list(self.seating.seats):
-            if seat.branch.state == "live":
-                seat.branch.fail(error)
+    def _fail(self, error: str) -> list[Branch]:
+        """A step failed: what was live in it becomes a record of it, and what the cache holds is no longer known.
+
+        Returns the branches that failed; where none was seated, that is the first in the queue.
+        """
+        live = [seat.branch for seat in self.seating.seats if seat.branch.state == "live"]
+        failed = live or [branch for branch in self.seating.waiting if branch.state == "live"][:1]
+        self.seating.clear()
+        for branch in failed:
+            branch.fail(error)
+        return failed
 
     @torch.inference_mode()
     def _probe(self) -> None:
@@ -310,6 +311,11 @@ class LocalEngine:
                 "choose --engine naive or another model."
             )
         self.slots.measure()
+
+
+def _carry_out(operations: Sequence[Operation]) -> None:
+    for operation in operations:
+        operation()
 
 
 def _hand(branch: Branch, token: int, logprob: float, confidence: float, logit: float | None) -> bool:

@@ -78,6 +78,13 @@ class Seating:
         if branch not in self.seat_of:
             self.waiting[branch] = None
 
+    def clear(self) -> None:
+        """Take every seat away and begin with a small cache again; those who wait go on waiting."""
+        self.seats.clear()
+        self.seat_of.clear()
+        self._size, self._columns = 1, COLUMNS
+        self._operations = [partial(self.slots.resize, self._size, self._columns, 0)]
+
     def arrange(self) -> list[Seat]:
         """Seat whom the budget allows; return the live seats, which lie in slots 0 to n - 1."""
         self._tick += 1
