@@ -18,6 +18,7 @@ from reflectgen.background import Background
 from reflectgen.config import EFFORTS, Blend, Sampling
 from reflectgen.engine.base import Engine, room
 from reflectgen.engine.branch import Branch
+from reflectgen.engine.tree import limits
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, unknown
 from reflectgen.scoring import aggregate
 from reflectgen.search.base import Answering, Request
@@ -128,13 +129,14 @@ class Reflector:
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         question = Problem(text=problem) if isinstance(problem, str) else problem
         prompt = tuple(self.encode(question.text))
-        room(prompt, self.engine.context)
+        sampling = _sampling(self.sampling, options)
+        limits(room(prompt, self.engine.context), sampling, self.engine.grammar)
         return Request(
             problem=question,
             prompt=prompt,
             k=thinkings(options),
             select=self._selector(options.get("select")),
-            sampling=_sampling(self.sampling, options),
+            sampling=sampling,
             blend=self.blend,
             **{name: given[name] for name in REQUESTED if name in given},
         )

@@ -11,7 +11,7 @@ def test_the_table_comes_first() -> None:
 
 
 def test_a_module_and_attribute_name_anything() -> None:
-    assert registry.find("number", "string:digits", {}) == "0123456789"
+    assert registry.find("text", "string:digits", {"none": ""}) == "0123456789"
 
 
 @pytest.mark.parametrize("name", ["string:nothing", "no.such.module:x", ":x", ".relative:x"])
@@ -23,3 +23,10 @@ def test_what_cannot_be_imported_is_one_sentence(name: str) -> None:
 def test_an_unknown_name_lists_the_table() -> None:
     with pytest.raises(OptionError, match=r"Unknown number 'tow': choose one of one, two\. Did you mean 'two'\?"):
         registry.find("number", "tow", TABLE)
+
+
+def test_what_the_table_could_not_hold_is_refused() -> None:
+    with pytest.raises(OptionError, match="'json:__name__' is no strategy: it must be a function, and it is a str"):
+        registry.find("strategy", "json:__name__", {"own": lambda: None})
+    with pytest.raises(OptionError, match=r"'json:dumps' is no number: it must be a builtins\.int, and it is a function"):
+        registry.find("number", "json:dumps", {"one": 1})

@@ -89,9 +89,9 @@ def verdict(result: Result) -> Text:
         line.append("No answer", style="bold")
     else:
         line.append("Answer: ").append(result.answer, style="bold")
-    line.append(
-        f"  ({result.select}, {len(result.trajectories)} thinkings, votes {result.choice.share:.0%}, {cost(result.cost)})"
-    )
+    k = len(result.trajectories)
+    thinkings = "1 thinking" if k == 1 else f"{k} thinkings"
+    line.append(f"  ({result.select}, {thinkings}, votes {result.choice.share:.0%}, {cost(result.cost)})")
     return line
 
 

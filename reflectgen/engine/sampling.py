@@ -8,6 +8,9 @@ the first `HEAD` tokens, so only those are sorted; a row whose draw falls beyond
 That is exact: the distribution is the one that temperature, top-k and top-p ask for. Logits are taken relative to the
 row's largest, so that a low temperature does not blow up what rounding leaves.
 
+Top-p is taken of the whole distribution at the row's temperature, also where top-k cuts it shorter (transformers and vLLM
+renormalise after top-k; the two differ only where both are set).
+
 Shapes: B rows, V vocabulary, H = min(HEAD, V) candidates, N rows finished over the whole vocabulary.
 """
 

@@ -54,13 +54,7 @@ class Tree:
         self.seed = mix(seed, *self.prompt)
         self.ledger = Ledger()
         self.branches: list[Branch] = []
-        tags = grammar.segmenter.tags
-        self.answer_limit = min(sampling.answer_tokens, max(1, room // 4)) if tags else 0
-        self.thinking_limit = min(sampling.max_tokens, room - self.answer_limit - (len(tags.close) if tags else 0))
-        if self.thinking_limit < 1:
-            raise CapacityError(
-                f"The prompt leaves {room} tokens of the model's context, too few to think and answer: shorten the prompt."
-            )
+        self.thinking_limit, self.answer_limit = limits(room, sampling, grammar)
 
     @property
     def cost(self) -> Cost:
@@ -73,3 +67,18 @@ class Tree:
         branches = [Branch(self, str(i), None, mix(self.seed, i)) for i in range(first, first + n)]
         self.branches += branches
         return branches
+
+
+def limits(room: int, sampling: Sampling, grammar: Grammar) -> tuple[int, int]:
+    """Most tokens of a thinking and of its reply, of `room` tokens after the prompt; a quarter is kept for a reply.
+
+    Raises `CapacityError` where that leaves nothing to think with.
+    """
+    tags = grammar.segmenter.tags
+    reply = min(sampling.answer_tokens, max(1, room // 4)) if tags else 0
+    thinking = min(sampling.max_tokens, room - reply - (len(tags.close) if tags else 0))
+    if thinking < 1:
+        raise CapacityError(
+            f"The prompt leaves {room} tokens of the model's context, too few to think and answer: shorten the prompt."
+        )
+    return thinking, reply

@@ -86,7 +86,7 @@ def test_without_a_head_there_are_dashes() -> None:
 
 def test_the_verdict_names_answer_selector_and_cost() -> None:
     assert drawn(show.verdict(result(trajectory("0", 0.75)))) == [
-        "Answer: 4  (sprm, 1 thinkings, votes 50%, 1,200 tokens in 2.0 s, 600 tokens/s)"
+        "Answer: 4  (sprm, 1 thinking, votes 50%, 1,200 tokens in 2.0 s, 600 tokens/s)"
     ]
     assert drawn(show.verdict(result(trajectory("0", 0.75), index=None)))[0].startswith("No answer  (sprm")
 
