@@ -184,7 +184,7 @@ async def _break(local: LocalEngine) -> None:
     assert {branch.error for branch in branches} == {"RuntimeError: out of memory"}
 
 
-@pytest.mark.parametrize("part", ["_plan", "_run", "_apply"])
+@pytest.mark.parametrize("part", ["planner.plan", "_run", "_apply"])
 @pytest.mark.timeout(20)
 async def test_an_error_anywhere_in_the_driver_fails_branches_and_leaves_none_waiting(
     part: str, monkeypatch: pytest.MonkeyPatch
@@ -193,7 +193,8 @@ async def test_an_error_anywhere_in_the_driver_fails_branches_and_leaves_none_wa
         raise RuntimeError("broken")
 
     local = engine(tokens=128)
-    monkeypatch.setattr(local, part, fail)
+    owner, _, name = part.rpartition(".")
+    monkeypatch.setattr(local.planner if owner else local, name, fail)
     branches = local.branches(PROMPTS[0], 5, SAMPLING, seed=0)
     assert [await branch.ended() for branch in branches] == ["failed"] * 5
     assert local.held == 0

@@ -28,9 +28,10 @@ from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.local.attention import NAME
 from reflectgen.engine.local.cache import Slots
 from reflectgen.engine.local.memory import default_budget
-from reflectgen.engine.local.passes import Decode, Fill, Passes
-from reflectgen.engine.local.seats import Operation, Seat, Seating
-from reflectgen.engine.sampling import Draw, Knobs
+from reflectgen.engine.local.passes import Fill, Passes
+from reflectgen.engine.local.plan import Plan, Planner
+from reflectgen.engine.local.seats import Operation, Seating
+from reflectgen.engine.sampling import Draw
 from reflectgen.engine.tree import Tree
 from reflectgen.errors import CapacityError, ModelError, OptionError
 from reflectgen.model.reflective import ReflectiveModel
@@ -38,23 +39,6 @@ from reflectgen.types import Step
 
 MOST_ROWS = 256
 """Rows of a decoding pass, unless told otherwise."""
-FILL_TOKENS = 1024
-"""Tokens of a filling pass, rows times columns: enough to be efficient, little enough to keep activations small."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """One step of the driver."""
-
-    fills: list[tuple[list[Operation], Fill, list[Seat]]]
-    """Filling passes in order, each after its tensor operations, with the seats of `Fill.graded`."""
-    operations: list[Operation]
-    """Tensor operations before decoding."""
-    decode: Decode
-    seats: list[Seat]
-    """The seats of the decoded rows."""
-    epochs: list[int]
-    """Their branches' epochs when this was planned."""
 
 
 @dataclass(slots=True)
@@ -88,13 +72,16 @@ class LocalEngine:
         self._probe()
         self.context = min(model.context, self.slots.most_columns)
         self.seating = Seating(self.slots, max_rows)
-        self.forward_passes = 0
-        self.rows_decoded = 0
+        self.planner = Planner(self.seating)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reflectgen-local")
         self._driver: asyncio.Task[None] | None = None
-        self._knobs: tuple[list[Seat], Knobs] | None = None
 
     # -- the contract --------------------------------------------------------------------------------------------
+
+    @property
+    def forward_passes(self) -> int:
+        """Passes of the model so far, of whatever kind."""
+        return self.planner.passes
 
     @property
     def pressure(self) -> float:
@@ -160,85 +147,13 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                if (plan := self._plan()) is None:
+                if (plan := self.planner.plan()) is None:
                     return
                 self._apply(plan, await loop.run_in_executor(self._thread, self._run, plan))
             except Exception as error:
                 if not self._fail(f"{type(error).__name__}: {error}"):
                     raise
             await asyncio.sleep(0)
-
-    def _plan(self) -> Plan | None:
-        """The next step; None where nothing is live."""
-        live = self.seating.arrange()
-        if not live:
-            return None
-        first, followers = self.seating.fill_order(live)
-        fills = self._plan_fills(first)
-        if followers:
-            fills += self._plan_fills(self.seating.follow(followers, first))
-        live = self.seating.seats[: len(live)]
-        decode = self._plan_decode(live)
-        return Plan(fills, self.seating.take_operations(), decode, live, [seat.branch.epoch for seat in live])
-
-    def _plan_fills(self, seats: Sequence[Seat]) -> list[tuple[list[Operation], Fill, list[Seat]]]:
-        """Filling passes for seats in contiguous slots; their tokens count as cached from here on."""
-        fills = []
-        rest = list(seats)
-        while rest:
-            longest = min(max(seat.missing for seat in rest), FILL_TOKENS)
-            group = rest[: max(1, FILL_TOKENS // longest)]
-            rest = rest[len(group) :]
-            while (width := min(max(seat.missing for seat in group), FILL_TOKENS)) > 0:
-                fills.append(self._plan_fill(group, width))
-        return fills
-
-    def _plan_fill(self, group: Sequence[Seat], width: int) -> tuple[list[Operation], Fill, list[Seat]]:
-        tokens = np.zeros((len(group), width), dtype=np.int64)
-        positions = np.empty((len(group), width), dtype=np.int64)
-        graded, seats = [], []
-        for row, seat in enumerate(group):
-            start, length = seat.cached, seat.branch.length
-            count = min(seat.missing, width)
-            tokens[row, :count] = seat.branch.tokens(start, start + count)
-            positions[row, :count] = np.arange(start, start + count)
-            positions[row, count:] = length - 1
-            if seat.branch.awaiting is not None and start <= seat.branch.awaiting < start + count:
-                graded.append((row, seat.branch.awaiting - start))
-                seats.append(seat)
-            seat.cached += count
-            self._count_fed(seat, count)
-        self._count_pass(group)
-        used = int(positions.max()) + 1
-        fill = Fill(low=group[0].slot, tokens=tokens, positions=positions, used=used, graded=tuple(graded))
-        return self.seating.take_operations(), fill, seats
-
-    def _plan_decode(self, live: list[Seat]) -> Decode:
-        for seat in live:
-            if seat.refed:
-                self._count_fed(seat, 1)
-                seat.refed = False
-        self._count_pass(live)
-        self.rows_decoded += len(live)
-        branches = [seat.branch for seat in live]
-        if self._knobs is None or self._knobs[0] != live:
-            self._knobs = live, Knobs.of([branch.tree.sampling for branch in branches])
-        return Decode(
-            tokens=np.array([branch.ids[-1] if branch.ids else branch.tree.prompt[-1] for branch in branches], dtype=np.int64),
-            positions=np.array([branch.length - 1 for branch in branches], dtype=np.int64),
-            keys=np.array([branch.key for branch in branches], dtype=np.uint64),
-            draws=np.array([len(branch.ids) for branch in branches], dtype=np.uint64),
-            knobs=self._knobs[1],
-        )
-
-    def _count_fed(self, seat: Seat, tokens: int) -> None:
-        seat.branch.tree.ledger.tokens_prefilled += tokens
-
-    def _count_pass(self, seats: Sequence[Seat]) -> None:
-        self.forward_passes += 1
-        for tree in {seat.branch.tree for seat in seats}:
-            assert tree.ledger.forward_passes is not None
-            tree.ledger.forward_passes += 1
 
     @torch.inference_mode()
     def _run(self, plan: Plan) -> Outcome:
