@@ -34,6 +34,10 @@ SELF_CONTAINED = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """Classes of tokenizers that are no architecture's own: the former and the present name of one class."""
 
 
+UNLIMITED = 10**30
+"""No length of its own: engines know the context, and refuse what is longer in one sentence."""
+
+
 def load_tokenizer(name: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
     """The tokenizer of the model called `name` (a folder, a `.gguf` file, a Hub name, or a head that names its backbone).
 
@@ -45,11 +49,13 @@ def load_tokenizer(name: str | Path, *, revision: str | None = None, trust_remot
     has_files = _has_vocabulary(source)
     if not has_files and source.gguf is None:
         raise ModelError(f"{source.name} holds no tokenizer: put the files of its tokenizer there, e.g. tokenizer.json.")
-    options = {} if has_files else source.gguf_option  # a `.gguf` file's own vocabulary comes second
+    options: dict[str, Any] = {} if has_files else source.gguf_option  # a `.gguf` file's own vocabulary comes second
     try:
         with quiet():
             reader = PreTrainedTokenizerFast if _is_self_contained(source.folder) else AutoTokenizer
-            return reader.from_pretrained(source.folder, trust_remote_code=trust_remote_code, **options)
+            return reader.from_pretrained(
+                source.folder, model_max_length=UNLIMITED, trust_remote_code=trust_remote_code, **options
+            )
     except Exception as error:  # tokenizers raises bare exceptions for broken files
         raise ModelError(f"The tokenizer in {source.name} cannot be loaded: {first_line(error)}.") from error
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def test_selecting_by_scores_needs_a_head(run: Run, headless: Path, name: str) -
     done = run("solve", "Why?", "--model", headless, "--select", name, *SHORT)
     assert done.exit_code == 2
     assert done.output.strip() == f"The selector '{name}' needs an SPRM head, and this model has none: give it one with --head."
+
+
+def test_a_prompt_longer_than_the_context_is_one_sentence(run: Run, folder: Path) -> None:
+    done = run("solve", "Why? " * 300, "--model", folder, *SHORT)
+    assert done.exit_code == 2
+    assert re.fullmatch(r"The prompt has \d+ tokens, the model's context 256: shorten the prompt\.", done.output.strip())
