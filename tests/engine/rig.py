@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
+
+from engine.words import Words
 
 from reflectgen.config import Sampling
 from reflectgen.engine.branch import Branch
@@ -16,24 +18,6 @@ EOS, OPEN, CLOSE, A, B, C, DOT, BANG, LESS, SLASH, T, MORE, MORE_BREAK = range(l
 TAGS = ("<think>", "</think>")
 LONG_TAGS = ("<t>", "</t>")
 """Three tokens each, the last of which may run on: `>` and `>\\n\\n`."""
-
-
-class Words:
-    """The tokenizer of `WORDS`: the longest word that fits comes first."""
-
-    def __len__(self) -> int:
-        return len(WORDS)
-
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        ids = []
-        while text:
-            word = max((word for word in WORDS if text.startswith(word)), key=len)
-            ids.append(WORDS.index(word))
-            text = text.removeprefix(word)
-        return ids
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        return "".join(WORDS[token] for token in token_ids)
 
 
 class Notes:
@@ -51,7 +35,7 @@ class Notes:
 
 
 def grammar(tags: tuple[str, str] | None = TAGS, rule: str = "blank_line", offset: int = -1, has_head: bool = True) -> Grammar:
-    table = TokenTable(Words())
+    table = TokenTable(Words(WORDS))
     segmenter = Segmenter.bind(rule, tags, table)
     return Grammar(
         table=table, segmenter=segmenter, eos=frozenset({EOS}), aggregate="geometric", offset=offset, has_head=has_head

@@ -29,7 +29,7 @@ from reflectgen.errors import CapacityError
 from reflectgen.model.reflective import ReflectiveModel
 
 NAMES = sorted(tiny_models.CONFIGS)
-PROMPTS = [tiny_reflective.Words().encode(text) for text in ("Add 1 and 2.", "x", "What is 12? Think of [3].", "ab")]
+PROMPTS = [tiny_reflective.TOKENIZER.encode(text) for text in ("Add 1 and 2.", "x", "What is 12? Think of [3].", "ab")]
 
 
 @cache

@@ -19,7 +19,7 @@ from reflectgen.engine.naive import NaiveEngine
 from reflectgen.engine.sampling import uniforms
 from reflectgen.errors import CapacityError
 
-PROMPT = tiny_reflective.Words().encode("Add 1 and 2.")
+PROMPT = tiny_reflective.TOKENIZER.encode("Add 1 and 2.")
 PLAIN = Sampling(max_tokens=30, answer_tokens=4, temperature=1.0, top_p=1.0)
 
 

@@ -5,11 +5,11 @@ The weights are larger than a fresh model's, so that what is drawn and how it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tiny_models
 import torch
+from engine.words import Words
 
 from reflectgen.engine.grammar import Grammar
 from reflectgen.model.reflective import ReflectiveModel
@@ -21,31 +21,14 @@ SPECIALS = ["<pad>", "<bos>", "<eos>", *TAGS]
 CHARACTERS = [*"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .!?<>/+=-*,"]
 WORDS = [*SPECIALS, *STEP_WORDS, *CHARACTERS]
 WORDS += [f"[{number}]" for number in range(tiny_models.VOCABULARY - len(WORDS))]
+TOKENIZER = Words(WORDS)
 EOS = WORDS.index("<eos>")
 SCALE = 4.0
 CONTEXT = 256
 
 
-class Words:
-    """The tokenizer of `WORDS`: the longest word that fits comes first."""
-
-    def __len__(self) -> int:
-        return len(WORDS)
-
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        ids = []
-        while text:
-            word = max((word for word in WORDS if text.startswith(word)), key=len)
-            ids.append(WORDS.index(word))
-            text = text.removeprefix(word)
-        return ids
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        return "".join(WORDS[token] for token in token_ids)
-
-
 def grammar(*, tags: tuple[str, str] | None = TAGS, offset: int = -1, has_head: bool = True) -> Grammar:
-    table = TokenTable(Words())
+    table = TokenTable(TOKENIZER)
     segmenter = Segmenter.bind("blank_line", tags, table)
     return Grammar(
         table=table, segmenter=segmenter, eos=frozenset({EOS}), aggregate="geometric", offset=offset, has_head=has_head
