@@ -5,6 +5,7 @@ ReflectgenError                 the command line prints its sentence and exits w
 ├── OptionError                 an option's value is unknown or out of range
 ├── ModelError                  a model or a head cannot be loaded, or does not do what was asked
 │   └── BackboneMismatch        a head was trained on another backbone
+├── SandboxError                generated code cannot be run here without harm
 └── CapacityError               a request does not fit the context or the memory budget
 """
 
@@ -32,6 +33,10 @@ class ModelError(ReflectgenError):
 
 class BackboneMismatch(ModelError):
     """A head was trained on another backbone than the one it is put on."""
+
+
+class SandboxError(ReflectgenError):
+    """Generated code cannot be run on this machine without harm."""
 
 
 class CapacityError(ReflectgenError):

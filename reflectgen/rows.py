@@ -1,12 +1,15 @@
 """JSON Lines files: read with line numbers, written so that a kill loses at most the row being written.
 
-One object per line, UTF-8. Every fault becomes an `InputError` that names the file and the line.
+One object per line, UTF-8; a file named `.gz` is read through gzip. Every fault becomes an `InputError` that names the
+file and the line.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,13 +57,13 @@ def read_log(path: Path) -> Iterator[Row]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with path.open("rb") as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 text = line.removeprefix(BOM_UTF8) if number == 1 else line
                 if text.strip():
                     yield number, text
-    except OSError as error:
-        raise InputError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three, and its own without a `strerror`
+        raise InputError(f"The file {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def _parse(path: Path, number: int, line: bytes) -> Row:

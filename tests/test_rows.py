@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="line 1: not UTF-8 text"):
         list(read(tmp_path / "bytes"))
+
+
+def test_a_packed_file_is_read_as_what_it_packs(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    packed = gzip.compress(b'{"a": 1}\n{"a": 2}\n' * 99)
+    path.write_bytes(packed)
+    assert [row.values["a"] for row in read(path)] == [1, 2] * 99
+    for damaged in (b'{"a": 1}', packed[:-9], packed[:12] + b"\xff" * 9 + packed[21:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"rows\.jsonl\.gz cannot be read: \w"):
+            list(read(path))
 
 
 def test_a_log_grows_row_by_row_and_each_row_is_on_disk_at_once(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from reflectgen import answers
+from reflectgen.config import PromptConfig
 from reflectgen.types import Problem
 
 
@@ -21,6 +22,10 @@ class Loader(Protocol):
 def grade(answer: str | None, problem: Problem) -> bool:
     """Whether `answer` equals one of the problem's gold answers (`reflectgen.answers`)."""
     return answers.correct(answer, problem.answers)
+
+
+def ready() -> None:
+    """Nothing that grading needs can be missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,5 +42,21 @@ class Task:
     """Reads the answer from a reply; None where there is none."""
     grade: Callable[[str | None, Problem], bool] = grade
     """Whether an answer is right."""
+    ready: Callable[[], None] = ready
+    """Raises the error that says what grading lacks on this machine; asked before anything is sampled."""
     instruction: str | None = None
     """What the model is asked to do beside the problem; None for the model's own instruction."""
+    reply: str = ""
+    """Text that begins the model's own turn, as part of the prompt; empty for the model's own."""
+    stop: str = ""
+    """A reply ends at the first token that contains this; empty for the model's own."""
+    judge: Callable[[Problem, Sequence[str]], Sequence[bool]] | None = None
+    """Whether each of a thinking's steps (texts) is right by itself; None where the task cannot tell."""
+    remake: Callable[[str], Problem] | None = None
+    """The problem of an id, where the task makes its problems; None where it reads them."""
+
+    def prompt(self, base: PromptConfig) -> PromptConfig:
+        """How problems of this task are put to a model whose own prompt is `base`."""
+        asked = {} if self.instruction is None else {"instruction": self.instruction}
+        begun = {name: value for name, value in (("reply", self.reply), ("stop", self.stop)) if value}
+        return base.model_copy(update={**asked, **begun})

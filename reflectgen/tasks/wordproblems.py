@@ -32,8 +32,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 from random import Random
-from typing import Literal
+from typing import Literal, cast
 
+from reflectgen.errors import InputError
 from reflectgen.tasks.misconceptions import APPLY, KINDS, PLAIN, TRAP_KINDS, Kind, Quantities, describe
 from reflectgen.types import Problem
 
@@ -92,6 +93,14 @@ def generate(split: Split, seed: int, index: int, events: Sequence[int] = EVENTS
 def problems(split: Split, seed: int, events: Sequence[int] = EVENTS) -> Iterator[Problem]:
     """Problems 0, 1, 2, ... of `split`, without end."""
     return (generate(split, seed, index, events) for index in count())
+
+
+def remake(name: str) -> Problem:
+    """The problem whose id is `name`, of a default number of events; raises `InputError` where that is no such id."""
+    match = re.fullmatch(r"wordproblems/(train|test)/(-?\d+)/(\d+)", name)
+    if match is None:
+        raise InputError(f"'{name}' names no problem of the task wordproblems.")
+    return generate(cast(Split, match[1]), int(match[2]), int(match[3]))
 
 
 def _template(rng: Random, length: int) -> Template:
@@ -221,3 +230,9 @@ def judge(problem: Problem, thinking: str) -> list[Verdict]:
         verdicts.append(Verdict((sign, amount) == KINDS[name].right(*drawn), left == value and result == computed))
         value = result
     return verdicts
+
+
+def judge_steps(problem: Problem, steps: Sequence[str]) -> list[bool]:
+    """Whether each step is right, reading and arithmetic; the steps may have been cut by any rule."""
+    lines = [" ".join(step.split()).rstrip(".") for step in steps]
+    return [verdict.right for verdict in judge(problem, "".join(line + STEP_END for line in lines))]

@@ -4,9 +4,10 @@ from itertools import islice
 import pytest
 
 from reflectgen import answers
+from reflectgen.errors import InputError
 from reflectgen.tasks import wordproblems
 from reflectgen.tasks.misconceptions import KINDS, PLAIN, TRAP_KINDS, Operation, describe
-from reflectgen.tasks.wordproblems import Verdict, generate, judge, problems, side, starts, trace
+from reflectgen.tasks.wordproblems import Verdict, generate, judge, judge_steps, problems, remake, side, starts, trace
 from reflectgen.types import Problem
 
 WEEK = Problem(
@@ -160,3 +161,21 @@ ONE, TWO = (3,), (4, 2)
 )
 def test_both_readings_of_a_kind(kind: str, drawn: tuple[int, ...], right: Operation, wrong: Operation) -> None:
     assert (KINDS[kind].right(*drawn), KINDS[kind].wrong(*drawn)) == (right, wrong)
+
+
+def test_steps_are_judged_however_they_were_cut() -> None:
+    """Right; right but for a line break; a wrong reading of what is no event any more."""
+    steps = ["On Monday, the pile triples: 12 * 3 = 36.\n\n", "On Tuesday, each of 3 friends brings 4:\n36 + 12 = 48.\n", "48."]
+    assert judge_steps(WEEK, steps) == [True, True, False]
+    assert judge_steps(WEEK, []) == []
+
+
+def test_a_problem_is_made_again_from_its_id() -> None:
+    for problem in (generate("train", 3, 7), generate("test", 0, 12)):
+        assert remake(problem.id) == problem
+
+
+@pytest.mark.parametrize("name", ["gsm8k/1", "wordproblems/dev/0/1", "wordproblems/test/0", "wordproblems/test/a/1", ""])
+def test_another_id_names_no_problem(name: str) -> None:
+    with pytest.raises(InputError, match="names no problem of the task wordproblems"):
+        remake(name)

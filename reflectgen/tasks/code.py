@@ -1,0 +1,32 @@
+"""What tasks share whose answer is Python code: how it is asked for, read from a reply, and tested."""
+
+from __future__ import annotations
+
+import re
+
+from reflectgen import sandbox
+
+ASK = "Answer with one Python code block and nothing else."
+"""The last line of every prompt."""
+FENCE = "```"
+OPENING = "```python\n"
+"""What the model's turn begins with, so that it goes on with the code."""
+
+_OPENED = re.compile(r"```(?:python3?|py)[^\S\n]*\n")
+
+
+def extract(reply: str) -> str | None:
+    """The code of a reply; None where there is none.
+
+    A reply goes on from an opening fence, so its code ends at the first fence. One that opens a fence of its own gives what
+    stands between that and the next.
+    """
+    before, fence, _ = reply.partition(FENCE)
+    opened = _OPENED.match(reply, len(before)) if fence else None
+    code = reply[opened.end() :].partition(FENCE)[0] if opened else before
+    return code if code.strip() else None
+
+
+def ready() -> None:
+    """Raise `SandboxError` where this machine grants no sandbox for generated code."""
+    sandbox.choose()

@@ -1,0 +1,19 @@
+from dataclasses import replace
+
+from reflectgen.config import PromptConfig
+from reflectgen.tasks.jsonl import TASK
+
+OWN = PromptConfig(system="Be brief.", instruction="Think.", tags=("<a>", "</a>"), reply="So", stop="END")
+
+
+def test_a_task_that_asks_nothing_leaves_the_models_prompt() -> None:
+    assert TASK.prompt(OWN) == OWN
+
+
+def test_what_a_task_asks_goes_over_the_models_own() -> None:
+    task = replace(TASK, instruction="", reply="```\n", stop="```")
+    assert task.prompt(OWN) == PromptConfig(system="Be brief.", instruction="", tags=("<a>", "</a>"), reply="```\n", stop="```")
+
+
+def test_each_is_laid_over_alone() -> None:
+    assert replace(TASK, stop="!").prompt(OWN) == OWN.model_copy(update={"stop": "!"})
