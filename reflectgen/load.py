@@ -6,15 +6,16 @@ Importing this imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reflectgen import prompts, registry, zoo
-from reflectgen.config import Sampling
+from reflectgen.config import PromptConfig, Sampling
 from reflectgen.engine.base import Engine
 from reflectgen.engine.grammar import Grammar
 from reflectgen.errors import OptionError
+from reflectgen.identity import Identity
 from reflectgen.reflector import Reflector
 from reflectgen.steps import OFFICIAL, PRESETS, Segmenter, TokenTable, check_rule
 
@@ -36,40 +37,51 @@ def load(
     dtype: str = "auto",
     kv_budget: int | None = None,
     step_rule: str | None = None,
+    prompt: PromptConfig | Callable[[PromptConfig], PromptConfig] | None = None,
+    prm: str | Path | None = None,
     allow_backbone_mismatch: bool = False,
     trust_remote_code: bool = False,
 ) -> Reflector:
     """Load a model and put an engine under it.
 
-    `model` is "tiny" (bundled), a Hub name, a folder, a `.gguf` file or a folder with a head that names its backbone;
-    `head` overrides the head beside the model; `engine` is a name in `ENGINES`; `kv_budget` is the memory for the cache
-    in bytes (None: chosen by the engine); `step_rule` overrides the head's (`reflectgen.steps.PRESETS`).
+    `model` is "tiny" (bundled), a Hub name, a folder, a `.gguf` file or a folder with a head that names its backbone; a model
+    without a head gets the one that ships for it (`reflectgen.zoo`), if any. `head` overrides the model's, and "none" leaves
+    it away. `engine` is a name in `ENGINES`; `kv_budget` is the memory for the cache in bytes (None: chosen by the engine);
+    `step_rule` overrides the head's (`reflectgen.steps.PRESETS`); `prompt` takes the place of what the model's files say
+    about prompts, or makes it from that, as `Task.prompt` does. `prm` names a model of the same vocabulary whose head is to
+    grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline.
     Raises `OptionError` for an unknown name and `ModelError` where the model or the head cannot be loaded.
     """
     kind = registry.find("engine", engine, ENGINES)
     if step_rule is not None:
         check_rule(step_rule)
-    from reflectgen.model.reflective import ReflectiveModel
+    if prm is not None and head is not None:
+        raise OptionError("Either a head of the model itself grades the steps, or a separate model does: give head or prm.")
+    from reflectgen.model.shipped import NO_HEAD, open_model
     from reflectgen.model.tokenizer import load_tokenizer
 
+    options: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "allow_backbone_mismatch": allow_backbone_mismatch,
+        "trust_remote_code": trust_remote_code,
+    }
     name = locate(model)
-    reflective = ReflectiveModel.from_pretrained(
-        name,
-        head=head,
-        device=device,
-        dtype=dtype,
-        attn_implementation=kind.attention(),
-        allow_backbone_mismatch=allow_backbone_mismatch,
-        trust_remote_code=trust_remote_code,
-    )
+    own_head = head if prm is None else NO_HEAD
+    reflective = open_model(name, head=own_head, attn_implementation=kind.attention(), **options)
+    grader = reflective if prm is None else open_model(locate(prm), **options)
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
-    prompt = reflective.prompt_config(tokenizer)
+    prompting = _prompting(reflective.prompt_config(tokenizer), prompt)
+    built = kind.build(reflective, grammar(reflective, tokenizer, step_rule, prompting, grader), kv_budget)
+    if prm is not None:
+        built = _separate(built, grader, load_tokenizer(locate(prm), trust_remote_code=trust_remote_code))
     return Reflector(
-        kind.build(reflective, grammar(reflective, tokenizer, step_rule), kv_budget),
-        lambda problem: prompts.encode(problem, prompt, tokenizer),
+        built,
+        lambda problem: prompts.encode(problem, prompting, tokenizer),
+        identity=_identity(str(model), reflective, engine if prm is None else f"{engine}+separate", prompting, grader),
         sampling=_own_sampling(reflective),
-        blend=reflective.head.config.blend if reflective.head else None,
-        notes=[MISMATCH] if reflective.mismatch else [],
+        blend=grader.head.config.blend if grader.head else None,
+        notes=[MISMATCH] if grader.mismatch else [],
     )
 
 
@@ -78,19 +90,55 @@ def locate(model: str | Path) -> str | Path:
     return zoo.path("tiny") if model == "tiny" else model
 
 
-def grammar(model: ReflectiveModel, tokenizer: Any, step_rule: str | None = None) -> Grammar:
-    """What the branches of `model` have in common; `step_rule` overrides the head's."""
+def _prompting(own: PromptConfig, given: PromptConfig | Callable[[PromptConfig], PromptConfig] | None) -> PromptConfig:
+    """The model's `own` way to prompt, or what was given in its place."""
+    if given is None:
+        return own
+    return given if isinstance(given, PromptConfig) else given(own)
+
+
+def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConfig, grader: ReflectiveModel) -> Identity:
+    from reflectgen.model.fingerprint import fingerprint, head_fingerprint
+
+    return Identity(
+        model=name,
+        backbone=fingerprint(model.backbone),
+        head=head_fingerprint(grader.head) if grader.head else "",
+        engine=engine,
+        dtype=str(next(model.backbone.parameters()).dtype).removeprefix("torch."),
+        prompt=prompt,
+    )
+
+
+def grammar(
+    model: ReflectiveModel,
+    tokenizer: Any,
+    step_rule: str | None = None,
+    prompt: PromptConfig | None = None,
+    grader: ReflectiveModel | None = None,
+) -> Grammar:
+    """What the branches of `model` have in common; `step_rule` overrides the head's, `prompt` the model's.
+
+    `grader` is the model whose head grades, itself by default. Raises `OptionError` where no token contains the prompt's
+    `stop`.
+    """
     table = TokenTable(tokenizer)
-    head = model.head.config if model.head else None
+    grader = grader or model
+    head = grader.head.config if grader.head else None
     rule = step_rule or (head.step_rule if head else _default_rule(table))
-    tags = OFFICIAL_TAGS if rule in OFFICIAL else model.prompt_config(tokenizer).tags
+    prompt = prompt or model.prompt_config(tokenizer)
+    tags = OFFICIAL_TAGS if rule in OFFICIAL else prompt.tags
+    stop = _stop_tokens(prompt.stop, table)
+    segmenter = Segmenter.bind(rule, tags, table, head.grade_end if head else False)
     return Grammar(
         table=table,
-        segmenter=Segmenter.bind(rule, tags, table),
-        eos=_end_tokens(model, tokenizer),
+        segmenter=replace(segmenter, tokens=segmenter.tokens - stop),
+        eos=_end_tokens(model, tokenizer) | stop,
         aggregate=head.aggregate if head else "geometric",
         offset=head.offset if head else -1,
         has_head=head is not None,
+        pool=head.pool if head else "token",
+        separate=grader is not model,
     )
 
 
@@ -104,6 +152,16 @@ def _end_tokens(model: ReflectiveModel, tokenizer: Any) -> frozenset[int]:
     configured = getattr(model.backbone.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
+
+
+def _stop_tokens(stop: str, table: TokenTable) -> frozenset[int]:
+    """Every token whose text contains `stop`; none where it is empty."""
+    if not stop:
+        return frozenset()
+    tokens = table.matching(lambda text: stop in text)
+    if not tokens:
+        raise OptionError(f"No token of this vocabulary contains the stop text {stop!r}: choose a shorter one.")
+    return tokens
 
 
 def _own_sampling(model: ReflectiveModel) -> Sampling:
@@ -136,6 +194,12 @@ def _local(model: ReflectiveModel, grammar: Grammar, kv_budget: int | None) -> E
     from reflectgen.engine.local.engine import LocalEngine
 
     return LocalEngine(model, grammar, kv_budget=kv_budget)
+
+
+def _separate(engine: Engine, grader: ReflectiveModel, tokenizer: Any) -> Engine:
+    from reflectgen.engine.separate import SeparateEngine
+
+    return SeparateEngine(engine, grader, TokenTable(tokenizer))
 
 
 def _naive(model: ReflectiveModel, grammar: Grammar, kv_budget: int | None) -> Engine:

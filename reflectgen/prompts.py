@@ -2,7 +2,7 @@
 
 A model with a chat template gets the messages through it, with the opening of its own turn added (the template of a
 reasoning model writes the opening tag there). A model without one gets the same parts as plain text, a blank line
-between them.
+between them. Text that begins the model's turn for it (`PromptConfig.reply`) follows, and all is encoded as one text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class ChatTokenizer(Protocol):
 
     chat_template: str | None
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> list[int]: ...
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool, return_dict: bool
-    ) -> list[int]: ...
+        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> str: ...
 
 
 def messages(problem: str, config: PromptConfig) -> list[dict[str, str]]:
@@ -42,5 +42,6 @@ def encode(problem: str, config: PromptConfig, tokenizer: ChatTokenizer) -> list
     """Token ids of the prompt for `problem`. Raises `InputError` where the problem is empty or blank."""
     chat = messages(problem, config)
     if tokenizer.chat_template:
-        return tokenizer.apply_chat_template(chat, tokenize=True, add_generation_prompt=True, return_dict=False)
-    return tokenizer.encode("".join(message["content"] + BLANK_LINE for message in chat))
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return tokenizer.encode(text + config.reply, add_special_tokens=False)  # the template has written its own
+    return tokenizer.encode("".join(message["content"] + BLANK_LINE for message in chat) + config.reply)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack, get_args
 
@@ -20,6 +21,7 @@ from reflectgen.engine.base import Engine, room
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.tree import limits
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, unknown
+from reflectgen.identity import UNKNOWN, Identity
 from reflectgen.scoring import aggregate
 from reflectgen.search.base import Answering, Request
 from reflectgen.steps import OFFICIAL, read_index
@@ -88,6 +90,7 @@ class Reflector:
         engine: Engine,
         encode: Callable[[str], Sequence[int]],
         *,
+        identity: Identity = UNKNOWN,
         sampling: Sampling | None = None,
         blend: Blend | None = None,
         notes: Sequence[str] = (),
@@ -95,6 +98,7 @@ class Reflector:
         """`encode` turns a problem into the token ids of its prompt; `notes` are repeated in every result."""
         self.engine = engine
         self.encode = encode
+        self.identity = identity
         self.sampling = sampling or Sampling()
         self.blend = blend
         self.notes = tuple(notes)
@@ -120,8 +124,25 @@ class Reflector:
         At most `concurrency` problems are in the works at a time; by default as many as fill a batch. Raises what
         `solve` raises; dropping the iterator cancels the rest.
         """
-        limit = max(1, LIVE_BRANCHES // thinkings(options)) if concurrency is None else concurrency
+        limit = unit(thinkings(options)) if concurrency is None else concurrency
         return self._background.as_completed((self._solve(problem, options) for problem in problems), limit)
+
+    def solve_together(self, problems: Sequence[str | Problem], **options: Unpack[Options]) -> Iterator[Result]:
+        """Solve `problems` all at once, apart from anything else; yield each result as it is ready, in any order.
+
+        What is computed together depends on these problems alone, so the same call gives the same results to the last bit
+        (`solve_many` refills the batch as it goes, and in 16 bits tokens may then differ). Nothing else may be solved
+        meanwhile. Raises what `solve` raises; dropping the iterator cancels the rest.
+        """
+        done: SimpleQueue[Result | None] = SimpleQueue()
+        work = self._background.submit(self._solve_together(problems, options, done.put))
+        work.add_done_callback(lambda _: done.put(None))
+        try:
+            while (result := done.get()) is not None:
+                yield result
+            work.result()
+        finally:
+            work.cancel()
 
     def request(self, problem: str | Problem, **options: Unpack[Options]) -> Request:
         """What `solve` hands to the strategy; raises what `solve` raises for a wrong prompt or option."""
@@ -176,6 +197,19 @@ class Reflector:
         result = await strategy(self.engine, self.request(problem, **options))
         return replace(result, notes=self.notes)
 
+    async def _solve_together(
+        self, problems: Sequence[str | Problem], options: Options, report: Callable[[Result], None]
+    ) -> None:
+        async def solve(problem: str | Problem) -> None:
+            report(await self._solve(problem, options))
+
+        works = [asyncio.create_task(solve(problem)) for problem in problems]
+        try:
+            await asyncio.gather(*works)
+        finally:
+            for work in works:
+                work.cancel()
+
     def _selector(self, name: str | None) -> str:
         """`name`, or the default where it is None; raises where the model cannot do it."""
         if name is None:
@@ -223,6 +257,11 @@ def check(options: Options) -> None:
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"abstain_below is a share of the votes, from 0 to 1, and not {abstain_below}.")
     _sampling(Sampling(), options)
+
+
+def unit(k: int) -> int:
+    """Problems of k thinkings that are solved together where a run must be resumable: as many as fill a batch."""
+    return max(1, LIVE_BRANCHES // k)
 
 
 def thinkings(options: Options) -> int:

@@ -102,6 +102,10 @@ class Trajectory:
     """Half-open ranges of `token_ids` that were forced upon it, not generated."""
     error: str | None = None
     """Why it failed, where `finish` is "failed"."""
+    text: str = ""
+    """Everything that was written: the text of `token_ids`."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-prob at temperature 1 of each of `token_ids`, in nats; 0 for forced ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

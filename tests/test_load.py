@@ -8,7 +8,7 @@ import pytest
 import tiny_folder
 from safetensors.torch import load_file, save_file
 
-from reflectgen.config import Sampling
+from reflectgen.config import PromptConfig, Sampling
 from reflectgen.errors import BackboneMismatch, ModelError, OptionError
 from reflectgen.load import MISMATCH, load
 
@@ -67,6 +67,55 @@ def test_without_a_head_steps_are_blank_lines(headless: Path) -> None:
 def test_the_prompt_ends_with_the_opening_tag_of_the_template(folder: Path) -> None:
     with load(folder, engine="naive") as model:
         assert model.engine.grammar.table.decode(model.encode(" Why? ")) == "Why?\n<think>"
+
+
+def test_a_prompt_takes_the_place_of_the_models_or_is_made_from_it(folder: Path) -> None:
+    asked = PromptConfig(instruction="Now", tags=("<think>", "</think>"), reply=" So")
+    for prompt in (asked, lambda own: own.model_copy(update={"instruction": "Now", "reply": " So"})):
+        with load(folder, engine="naive", prompt=prompt) as model:
+            assert model.identity.prompt == asked
+            assert model.engine.grammar.table.decode(model.encode("Why?")) == "Why?\n\nNow\n<think> So"
+
+
+def test_tags_of_a_given_prompt_are_the_grammars(folder: Path) -> None:
+    with load(folder, engine="naive", prompt=PromptConfig()) as model:
+        assert model.engine.grammar.segmenter.tags is None
+
+
+def test_every_token_that_contains_the_stop_text_ends_a_text_and_no_step(folder: Path) -> None:
+    with load(folder, engine="naive", step_rule="newline", prompt=PromptConfig(stop=".\n")) as model:
+        grammar = model.engine.grammar
+        assert {grammar.table.texts[token] for token in grammar.eos} == {"<eos>", ".\n\n"}
+        assert {grammar.table.texts[token] for token in grammar.segmenter.tokens} == {"\n"}
+
+
+@pytest.mark.parametrize("engine", ["local", "naive"])
+def test_a_text_ends_at_its_stop(folder: Path, engine: str) -> None:
+    """Half of all characters stop, so that a random model meets one soon; the end of text is one of 110 tokens."""
+    with load(folder, engine=engine, prompt=PromptConfig(stop="e")) as model:
+        result = model.solve("Why?", k=16, max_tokens=250, seed=1)
+        eos = model.engine.grammar.eos
+    stopped = [one for one in result.trajectories if one.finish == "stop"]
+    assert len(stopped) > 8 and any("e" in one.text for one in stopped)
+    for one in stopped:
+        assert one.token_ids[-1] in eos and not eos & set(one.token_ids[:-1])
+        assert "e" not in one.thinking and "e" not in one.reply and "<eos>" not in one.reply
+        assert one.thinking == one.reply
+
+
+def test_a_stop_text_that_no_token_contains_is_told(folder: Path) -> None:
+    with pytest.raises(OptionError, match="No token of this vocabulary contains the stop text '```': choose a shorter one"):
+        load(folder, engine="naive", prompt=PromptConfig(stop="```"))
+
+
+def test_a_model_knows_what_it_is(folder: Path, headless: Path) -> None:
+    with load(folder, dtype="bfloat16") as model:
+        identity = model.identity
+    assert (identity.model, identity.engine, identity.dtype) == (str(folder), "local", "bfloat16")
+    assert identity.backbone.startswith("qwen2-4x64-") and identity.head.startswith("sprm-")
+    with load(headless, engine="naive") as model:
+        assert (model.identity.head, model.identity.engine, model.identity.dtype) == ("", "naive", "float32")
+        assert model.identity.backbone == identity.backbone
 
 
 def test_a_step_rule_overrides_the_heads_and_official_brings_its_tags(folder: Path, tmp_path: Path) -> None:

@@ -6,19 +6,17 @@ from reflectgen.prompts import encode, messages
 
 
 class Words:
-    """A tokenizer that hands back the text itself, one code point a token."""
+    """A tokenizer that hands back the text itself, one code point a token, and `^` for its special tokens."""
 
     def __init__(self, chat_template: str | None) -> None:
         self.chat_template = chat_template
 
-    def encode(self, text: str) -> list[int]:
-        return [ord(character) for character in text]
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return [ord(character) for character in ("^" if add_special_tokens else "") + text]
 
-    def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool, return_dict: bool
-    ) -> list[int]:
-        assert tokenize and add_generation_prompt and not return_dict
-        return self.encode("".join(f"[{turn['role']}]{turn['content']}" for turn in conversation) + "[assistant]<think>")
+    def apply_chat_template(self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool) -> str:
+        assert add_generation_prompt and not tokenize
+        return "".join(f"[{turn['role']}]{turn['content']}" for turn in conversation) + "[assistant]<think>"
 
 
 def text(ids: list[int]) -> str:
@@ -44,7 +42,15 @@ def test_a_chat_template_opens_the_models_turn() -> None:
 
 def test_without_a_template_the_parts_are_plain_text() -> None:
     ids = encode("Why?", PromptConfig(system="S", instruction="I"), Words(None))
-    assert text(ids) == "S\n\nWhy?\n\nI\n\n"
+    assert text(ids) == "^S\n\nWhy?\n\nI\n\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt"), [("a template", "[user]Why?[assistant]<think>```python\n"), (None, "^Why?\n\n```python\n")]
+)
+def test_the_reply_is_begun_for_the_model(template: str | None, prompt: str) -> None:
+    config = PromptConfig(instruction="", reply="```python\n")
+    assert text(encode("Why?", config, Words(template))) == prompt
 
 
 @pytest.mark.parametrize("problem", ["", " \n\t"])

@@ -1,26 +1,29 @@
-"""A file of problems, solved many at once, resumable: a row is written as soon as its problem is solved."""
+"""A file of problems, solved many at once, resumable: a row is written as soon as its problem is solved.
+
+Problems are solved in units of as many as fill a batch (`reflectgen.reflector.unit`), each apart from all others. A unit of
+which rows are missing is solved again as a whole, so that a resumed file has the rows of one that was never interrupted.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reflectgen import tasks
 from reflectgen.commands import record
 from reflectgen.commands.live import open_model
-from reflectgen.commands.show import console
+from reflectgen.commands.progress import progress
 from reflectgen.errors import CapacityError
 from reflectgen.metrics import wilson
-from reflectgen.reflector import Options, Reflector, thinkings
+from reflectgen.reflector import Options, Reflector, thinkings, unit
 from reflectgen.rows import Log, Row, check_writable, read_log
-from reflectgen.types import Problem
+from reflectgen.types import Problem, Result
 
 
 @dataclass(slots=True)
@@ -84,7 +87,9 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
     )
     tally, left = _resume(batch)
     if left:
-        with _keeping(tally, output), open_model(**loading) as model:
+        if any(problem.answers for problem in batch.problems):
+            task.ready()
+        with _keeping(tally, output), open_model(**loading, prompt=task.prompt) as model:
             _check_all(model, batch, left)
             _solve_all(model, batch, left, tally)
     rest = f", {tally.speed}" if left else ": nothing was left to do"
@@ -98,15 +103,15 @@ def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
     return {"model": loading["model"], "head": loading["head"], **own, "k": thinkings(options)}
 
 
-def _resume(batch: Batch) -> tuple[Tally, list[Problem]]:
-    """Count what the output holds already; return what is left to do."""
+def _resume(batch: Batch) -> tuple[Tally, dict[str, Problem]]:
+    """Count what the output holds already; return what is left to do, by its id."""
     check_writable(batch.output)
     tally, left = Tally(len(batch.problems)), {problem.id: problem for problem in batch.problems}
     for row in read_log(batch.output) if batch.output.exists() else ():
         _check_row(row, batch.settings)
         if left.pop(row.text("id"), None) is not None:
             tally.count(row.values.get("correct"))
-    return tally, list(left.values())
+    return tally, left
 
 
 def _check_row(row: Row, settings: dict[str, Any]) -> None:
@@ -120,33 +125,38 @@ def _check_row(row: Row, settings: dict[str, Any]) -> None:
             raise row.fault(f"{told}: give another --output, or the same options to go on.")
 
 
-def _check_all(model: Reflector, batch: Batch, problems: Sequence[Problem]) -> None:
+def _check_all(model: Reflector, batch: Batch, left: Mapping[str, Problem]) -> None:
     """Find a prompt that is too long before anything is solved."""
-    for problem in problems:
+    for problem in left.values():
         try:
             model.request(problem, **batch.options)
         except CapacityError as error:
             raise CapacityError(f"{batch.source}, problem '{problem.id}': {error}") from None
 
 
-def _solve_all(model: Reflector, batch: Batch, problems: Sequence[Problem], tally: Tally) -> None:
+def _solve_all(model: Reflector, batch: Batch, left: Mapping[str, Problem], tally: Tally) -> None:
     options = Options(**{**batch.options, "extract": batch.task.extract})
-    with Log(batch.output) as log, _progress(tally) as bar:
-        for result in model.solve_many(problems, **options):
-            correct = batch.task.grade(result.answer, result.problem) if result.problem.answers else None
-            log.write(record.row(result, correct=correct, settings=batch.settings))
-            tally.count(correct)
-            tally.tokens += result.cost.tokens_generated
-            bar.update(bar.task_ids[0], completed=tally.solved, tally=f"{tally.speed} {tally.accuracy}")
+    with Log(batch.output) as log, progress(tally.total, tally.solved) as show:
+        for problems in _units(batch):
+            if any(problem.id in left for problem in problems):
+                for result in model.solve_together(problems, **options):
+                    tally.tokens += result.cost.tokens_generated
+                    if result.problem.id in left:
+                        _note(batch, result, log, tally)
+                    show(tally.solved, f"{tally.speed} {tally.accuracy}")
 
 
-@contextmanager
-def _progress(tally: Tally) -> Iterator[Progress]:
-    errors = console(stderr=True)
-    columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[tally]}"))
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        bar.add_task("", total=tally.total, completed=tally.solved, tally="")
-        yield bar
+def _units(batch: Batch) -> Iterator[Sequence[Problem]]:
+    """All problems, those that are solved together at a time."""
+    size = unit(thinkings(batch.options))
+    return (batch.problems[start : start + size] for start in range(0, len(batch.problems), size))
+
+
+def _note(batch: Batch, result: Result, log: Log, tally: Tally) -> None:
+    """Grade a result and write its row."""
+    correct = batch.task.grade(result.answer, result.problem) if result.problem.answers else None
+    log.write(record.row(result, correct=correct, settings=batch.settings))
+    tally.count(correct)
 
 
 @contextmanager

@@ -38,6 +38,17 @@ Head = Annotated[
     str | None,
     typer.Option(rich_help_panel=MODEL, help="SPRM head to use instead of the model's own: a folder, a file or a Hub name."),
 ]
+PRM = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=MODEL, help="Another model, of the same vocabulary, to grade the steps in the head's place."),
+]
+StepRule = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=MODEL,
+        help="What ends a step: paper, blank_line, newline or regex:PATTERN; the head's by default.",
+    ),
+]
 Engine = Annotated[str, typer.Option(rich_help_panel=MODEL, help="local, or naive (slow, the reference).")]
 Device = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, float32, bfloat16 or float16.")]
@@ -105,6 +116,7 @@ def loading(
     kv_budget: str | None,
     allow_backbone_mismatch: bool,
     trust_remote_code: bool,
+    prm: str | None = None,
 ) -> dict[str, Any]:
     """The arguments of `reflectgen.load.load` that these options mean."""
     return {
@@ -116,4 +128,5 @@ def loading(
         "kv_budget": parse_size(kv_budget),
         "allow_backbone_mismatch": allow_backbone_mismatch,
         "trust_remote_code": trust_remote_code,
+        "prm": prm,
     }

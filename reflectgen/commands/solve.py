@@ -20,7 +20,7 @@ def solve(
     input: Annotated[Path | None, typer.Option("--input", "-i", help="File of problems instead: one JSON row each.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File that gets one row per solved problem.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="What --input holds: jsonl or gsm8k; seen from its fields by default.")
+        str | None, typer.Option(help="Task that --input holds problems of; seen from its fields by default.")
     ] = None,
     as_json: opt.JSONOutput = False,
     effort: opt.Effort = "medium",
@@ -36,6 +36,7 @@ def solve(
     max_tokens: opt.MaxTokens = None,
     model: opt.Model = "tiny",
     head: opt.Head = None,
+    prm: opt.PRM = None,
     engine: opt.Engine = "local",
     device: opt.Device = "auto",
     dtype: opt.Dtype = "auto",
@@ -63,7 +64,7 @@ def solve(
     check(options)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
     )  # fmt: skip
     if (problem is None) == (input is None):
         raise InputError('Give either a problem, as in: reflectgen solve "What is 2 + 3?", or a file with --input.')

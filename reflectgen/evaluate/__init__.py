@@ -1,0 +1,1 @@
+"""Sampling tasks into stores of rollouts, and what the stores come to."""

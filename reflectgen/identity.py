@@ -1,0 +1,29 @@
+"""What a model's traces are known by after it is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reflectgen.config import PromptConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A model, its engine and its way to prompt; what is not known is empty."""
+
+    model: str = ""
+    """What the user calls it."""
+    backbone: str = ""
+    """The backbone's fingerprint (`reflectgen.model.fingerprint`)."""
+    head: str = ""
+    """The head's fingerprint."""
+    engine: str = ""
+    """Name of the engine."""
+    dtype: str = ""
+    """Precision of the backbone's weights, e.g. `bfloat16`."""
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """How a problem becomes a prompt."""
+
+
+UNKNOWN = Identity()
+"""Of an engine that was put under a Reflector without saying."""
