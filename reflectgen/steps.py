@@ -15,6 +15,10 @@ Deviations, all of them by name in the head's configuration:
    their encoding and only where that id occurs exactly once, and the two first positions of a thinking never end a step.
 4. The rule gives the same steps while tokens are drawn as over the finished trace. So an opening tag begins the thinking
    only where it is the first one and nothing before it could have ended a step.
+5. With `grade_end` the end of every thinking is graded, at the same token as that of a thinking without steps: what stands
+   between the last step's end and it is one more step. It must hold a token, other than the one that ended the thinking,
+   that is no step token; so a closing tag right behind a step adds none.
+6. With `pool` "step" the head reads the mean over all of a step's tokens, forced ones and a closing tag among them.
 """
 
 from __future__ import annotations
@@ -23,12 +27,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reflectgen.errors import OptionError, unknown
 
 REGEX = "regex:"
 """Prefix of a step rule that is a regular expression over decoded tokens, e.g. `regex:[.!?]$`."""
+
+
+Pool = Literal["token", "step"]
+"""Which of a step's states the head reads: that of its last token, or the mean of all."""
 
 
 class Tokenizer(Protocol):
@@ -163,11 +171,13 @@ class Segmenter:
     tokens: frozenset[int]
     """Ids of the step tokens."""
     tags: Tags | None
+    grade_end: bool = False
+    """Whether the end of a thinking is graded where no step ends there."""
 
     @classmethod
-    def bind(cls, rule: str, tags: tuple[str, str] | None, table: TokenTable) -> Segmenter:
+    def bind(cls, rule: str, tags: tuple[str, str] | None, table: TokenTable, grade_end: bool = False) -> Segmenter:
         """The rule named `rule` for this vocabulary; `tags` are the opening and closing tag, None where there are none."""
-        return cls(rule, step_tokens(rule, table), Tags.bind(tags, table) if tags else None)
+        return cls(rule, step_tokens(rule, table), Tags.bind(tags, table) if tags else None, grade_end)
 
     @property
     def grades_empty(self) -> bool:
@@ -177,6 +187,16 @@ class Segmenter:
     def ends_step(self, token: int, previous: int | None) -> bool:
         """Whether `token` ends a step after `previous`, which is None at the start of the thinking."""
         return token in self.tokens and previous is not None and previous not in self.tokens
+
+    def grades_rest(self, rest: Sequence[int], *, alone: bool) -> bool:
+        """Whether the end of a thinking is graded; `rest` is what it holds behind its last step.
+
+        The token that ended it is not in `rest`: the closing tag, the end of text, or its last token where nothing closed
+        it. `alone` says that there was no step before.
+        """
+        if alone and self.grades_empty:
+            return True
+        return self.grade_end and any(token not in self.tokens for token in rest)
 
     def span(self, ids: Sequence[int], start: int = 0) -> Span:
         """Where the thinking lies in `ids`, of which everything before `start` is the prompt."""
@@ -210,11 +230,18 @@ class Segmenter:
         return [index for index in ends if not any(low <= index < high for low, high in forced)]
 
     def graded(self, ids: Sequence[int], start: int = 0, forced: Sequence[tuple[int, int]] = ()) -> list[int]:
-        """Indices of the tokens where the head grades: the step ends, or the end of a thinking that has none."""
+        """Indices of the tokens where the head grades: the step ends, and the end of the thinking where that is one."""
         ends = self.ends(ids, start, forced)
-        if not ends and self.grades_empty and len(ids) > start:
-            return [self.span(ids, start).end]
-        return ends
+        if len(ids) == start or (ends and not self.grade_end):
+            return ends
+        span = self.span(ids, start)
+        rest = ids[ends[-1] + 1 if ends else span.start : min(span.stop, span.end)]
+        return [*ends, span.end] if self.grades_rest(rest, alone=not ends) else ends
+
+    def steps(self, ids: Sequence[int], start: int = 0, forced: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """The tokens of each graded step, as half-open ranges of `ids`; arguments as for `ends`."""
+        stops = [end + 1 for end in self.graded(ids, start, forced)]
+        return list(zip([self.span(ids, start).start, *stops], stops, strict=False))
 
     def _official_ends(self, ids: Sequence[int]) -> list[int]:
         """The authors' scorer, over the whole text: deviation 3 of the module."""
@@ -243,3 +270,13 @@ def _only_index(ids: Sequence[int], token: int, default: int) -> int:
 def read_index(end: int, offset: int) -> int:
     """Index of the state that the head reads for a step that ends at `end`: `end + offset`, not before the first token."""
     return max(0, end + offset)
+
+
+def read_window(step: tuple[int, int], offset: int, pool: Pool) -> tuple[int, int]:
+    """Half-open range of the states whose mean the head reads for `step`, the half-open range of its tokens.
+
+    Each token stands for the state at `offset` from it. With the pool "token" the range holds one state.
+    """
+    start, stop = step
+    last = read_index(stop - 1, offset)
+    return (min(read_index(start, offset), last) if pool == "step" else last), last + 1

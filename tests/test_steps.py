@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reflectgen.errors import OptionError
-from reflectgen.steps import PRESETS, Segmenter, Span, Tag, Tags, TokenTable, check_rule, read_index, step_tokens
+from reflectgen.steps import PRESETS, Segmenter, Span, Tag, Tags, TokenTable, check_rule, read_index, read_window, step_tokens
 
 STEP = ".\n\n"
 TAGS = ("<think>", "</think>")
@@ -160,8 +161,29 @@ def test_a_prompt_alone_is_not_graded() -> None:
     assert segmenter.graded(ids, start=2) == []
 
 
+@pytest.mark.parametrize(
+    ("pieces", "steps"),
+    [
+        (["<think>", "a", STEP, "b", "</think>", "c"], [(1, 3), (3, 5)]),
+        (["<think>", "a", STEP, "</think>", "c"], [(1, 3)]),  # nothing between the step and the closing tag
+        (["<think>", "a", STEP, STEP, "</think>"], [(1, 3)]),  # nothing but a step token
+        (["a", STEP, "b", "c"], [(0, 2), (2, 4)]),
+        (["a", STEP, "b"], [(0, 2)]),  # the last token alone, which is where an end of text would be
+        (["<think>", "a", "</think>"], [(1, 3)]),
+        ([], []),
+    ],
+)
+def test_with_graded_ends_what_stands_behind_the_last_step_is_a_step(pieces: list[str], steps: list[tuple[int, int]]) -> None:
+    segmenter, ids = bound(pieces)
+    assert replace(segmenter, grade_end=True).steps(ids) == steps
+    assert segmenter.steps(ids) == steps[: max(1, len(segmenter.ends(ids)))]
+
+
 def test_where_the_head_reads() -> None:
     assert [read_index(5, -1), read_index(5, 0), read_index(0, -1)] == [4, 5, 0]
+    assert [read_window((2, 6), offset, "token") for offset in (-1, 0)] == [(4, 5), (5, 6)]
+    assert [read_window((2, 6), offset, "step") for offset in (-1, 0)] == [(1, 5), (2, 6)]
+    assert [read_window(step, -1, "step") for step in ((0, 3), (0, 1), (3, 3))] == [(0, 2), (0, 1), (1, 2)]
 
 
 # -- the authors' scorer -----------------------------------------------------------------------------------------------

@@ -9,25 +9,28 @@ scored steps come out.
     closed ──force(text)──> live           any ──cancel()──> cancelled           any ──engine error──> failed
 
 Where the head reads. At offset -1 the state that predicts a step token is in hand when the token is drawn, so `append`
-gets its logit at once. At offset 0, and where a thinking without steps was ended from outside, the state is still to be
-computed: the branch is `awaiting` that position, live but not drawing, until the engine calls `settle`. The position may
+gets its logit at once. At offset 0, and where a thinking whose end is graded was ended from outside, the state is still to
+be computed: the branch is `awaiting` that position, live but not drawing, until the engine calls `settle`. The position may
 lie before the last token, and before what an engine has already computed.
+
+Where a separate model grades, a branch whose step has ended is `grading`: no engine draws for it, the tree's grader is told
+of it and calls `settle`. To a strategy that is as good as live.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
+from reflectgen.engine.completion import Completion
+from reflectgen.engine.events import Event, event_of, thinking_stop
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.keys import mix
 from reflectgen.engine.record import make_step, mean_drawn
 from reflectgen.errors import OptionError
 from reflectgen.scoring import aggregate
-from reflectgen.steps import Tag, read_index
 from reflectgen.types import Finish, Step, Trajectory
 
 if TYPE_CHECKING:
@@ -35,7 +38,11 @@ if TYPE_CHECKING:
 
 Pace = Literal["free", "step"]
 """`free` decodes on while steps queue; `step` halts at each step end until the next step is asked for."""
-State = Literal["live", "halted", "closed", "finished", "cancelled", "failed"]
+State = Literal["live", "grading", "halted", "closed", "finished", "cancelled", "failed"]
+BUSY = frozenset({"live", "grading"})
+"""States that change without anything being asked of the branch."""
+UNENDED = BUSY | {"halted", "closed"}
+"""States after which it may be live again."""
 
 
 class Host(Protocol):
@@ -48,10 +55,11 @@ class Host(Protocol):
         """The branch will never be live again: free what it holds, at once."""
 
 
-class Branch:
-    """A trajectory in the making. The module's docstring draws its states; ids are the completion's, without the prompt."""
+class Branch(Completion):
+    """A trajectory in the making. The module's docstring draws its states."""
 
     def __init__(self, tree: Tree, name: str, parent: Branch | None, key: int) -> None:
+        super().__init__(tree.prompt)
         self.tree = tree
         self._grammar: Grammar = tree.grammar
         self.id = name
@@ -59,16 +67,7 @@ class Branch:
         self.key = key
         """Seed of its random stream: the draw at position i depends on (key, i) alone."""
         self.state: State = "live"
-        self.ids: list[int] = []
-        self.logprobs: list[float] = []
-        """Log-prob at temperature 1 of each token of `ids`; 0 for forced ones."""
-        self.confidences: list[float] = []
-        """DeepConf token confidence of each token of `ids`; 0 for forced ones."""
-        self.forced: list[tuple[int, int]] = []
         self.steps: list[Step] = []
-        self.epoch = 0
-        """Goes up when `ids` change other than by `append`: what an engine has in flight for it is then void."""
-        self._intact = sys.maxsize
         self.awaiting: int | None = None
         """Index in prompt + ids of the state whose logit is still to come."""
         self.finish: Finish | None = None
@@ -82,8 +81,8 @@ class Branch:
         self._reply_start: int | None = None
         self._step_start = 0
         self._graded_at_end = False
-        self._pending_stop = 0  # while awaiting: one past the last token of the step to be graded
-        self._pending_state: State = "live"  # while awaiting: what it turns into once that is graded
+        self._pending: list[int] = []  # one past the last token of each step that is still to be graded
+        self._pending_state: State = "live"  # what it turns into once all of them are
         self._delivered = 0
         self._children = 0
         self._waiters: list[asyncio.Future[None]] = []
@@ -119,7 +118,7 @@ class Branch:
         while self._delivered == len(self.steps):
             if self.state == "halted" and self._allowance != 0 and not self.answering:
                 self._go("live")
-            if self.state != "live" or (self.answering and self.awaiting is None):
+            if self.state not in BUSY or (self.answering and not self._pending):
                 raise StopAsyncIteration
             await self._change()
         self._delivered += 1
@@ -130,7 +129,7 @@ class Branch:
         if tokens is not None and tokens < 0:
             raise OptionError(f"A branch cannot be allowed {tokens} tokens: give 0 or more.")
         self._allowance = tokens
-        if tokens == 0 and self.state == "live" and self.awaiting is None:
+        if tokens == 0 and self.state == "live" and not self._pending:
             self._void()
             self._turn("halted")
         elif tokens != 0 and self.state == "halted" and (self.tree.pace == "free" or self.answering):
@@ -141,7 +140,7 @@ class Branch:
 
         They are live and have no allowance of their own; where the shared steps fill the token limit they are closed.
         """
-        most = 0 if self._graded_at_end else len(self.steps)
+        most = len(self.steps) - (1 if self._graded_at_end and not self._pending else 0)
         kept = min(self._delivered, most) if at is None else at
         if not 0 <= kept <= most:
             raise OptionError(f"Branch {self.id} cannot be forked at step {at}: it has {most} steps.")
@@ -157,9 +156,9 @@ class Branch:
 
         The text is cut where the thinking reaches its token limit; a closing tag in it closes the thinking.
         """
-        if self.state not in ("live", "halted", "closed") or self.answering:
+        if self.state not in UNENDED or self.answering:
             raise OptionError(f"Branch {self.id} is {self.state}: only a live, halted or closed thinking can be forced.")
-        then = self.state if self.awaiting is None else self._pending_state
+        then = self._pending_state if self._pending else self.state
         if self._thinking_stop is not None:
             self._reopen()
             then = "halted" if self.tree.pace == "step" else "live"
@@ -174,21 +173,20 @@ class Branch:
 
         Returns early, with what is written so far, where the allowance is spent; call `allow` and it again to go on.
         """
-        if self.state in ("live", "halted", "closed") and not self.answering:
+        if self.state in UNENDED and not self.answering:
             self._begin_answer()
-        while self.state == "live":
-            await self._change()
+        await self.ended()
         return self.reply
 
     async def ended(self) -> State:
         """Wait until it is neither live nor about to be; return its state."""
-        while self.state == "live":
+        while self.state in BUSY:
             await self._change()
         return self.state
 
     def cancel(self) -> None:
         """Stop it at once and free what it holds; nothing happens to one that has ended."""
-        if self.state in ("live", "halted", "closed"):
+        if self.state in UNENDED:
             self.finish = self.finish or "cancelled"
             self._leave("cancelled")
 
@@ -217,104 +215,86 @@ class Branch:
             finish=self.finish or "cancelled",
             forced_spans=tuple(self.forced),
             error=self.error,
+            text=self.text,
+            token_logprobs=tuple(self.logprobs),
         )
 
     # -- what an engine calls ------------------------------------------------------------------------------------
-
-    @property
-    def length(self) -> int:
-        """Number of tokens of prompt and completion together."""
-        return len(self.tree.prompt) + len(self.ids)
 
     @property
     def to_feed(self) -> int:
         """Index of the first token that must be fed whatever is cached: the last, or the one whose state is awaited."""
         return self.length - 1 if self.awaiting is None else min(self.length - 1, self.awaiting)
 
-    def look(self) -> int:
-        """Leading tokens of prompt and completion that stand as they did at the last look; all of them: `sys.maxsize`."""
-        intact, self._intact = self._intact, sys.maxsize
-        return intact
-
-    def tokens(self, start: int, stop: int) -> list[int]:
-        """Tokens `start` to `stop` of prompt and completion together."""
-        prompt = self.tree.prompt
-        return [*prompt[start:stop], *self.ids[max(0, start - len(prompt)) : max(0, stop - len(prompt))]]
-
     def grades(self, token: int) -> bool:
         """Whether the state that predicts `token`, if it is drawn next, is one that the head must read now."""
-        grammar = self._grammar
-        if self.answering or not grammar.has_head or grammar.offset == 0:
+        if self.answering or not self._grammar.reads or self._grammar.offset == 0:
             return False
-        event = self._event(token) if token in self.tree.watched else None
-        ends = event == "close" or len(self.ids) + 1 >= self._limit
-        return event == "step" or (ends and self._ungraded)
+        event = self._event(token)
+        return event == "step" or self._grades_end(token, event)
+
+    def window(self, token: int | None = None) -> tuple[int, int]:
+        """Half-open range in prompt + ids of the states whose mean the head reads.
+
+        That is for the step that the branch awaits the grade of, or for the one that `token` ends if it is drawn next.
+        """
+        if token is None:
+            return self._grammar.window((self._step_start, self._pending[0]), len(self.prompt))
+        stop = len(self.ids) + 1
+        start = stop if self._event(token) == "open" else self._step_start
+        return self._grammar.window((start, stop), len(self.prompt))
 
     def append(self, token: int, logprob: float, confidence: float, logit: float | None) -> None:
         """A token was drawn. `logit` is the head's output on the state that predicted it, where `grades(token)`."""
-        assert self.state == "live" and self.awaiting is None, "only a live branch that awaits no state takes a token"
-        event = self._event(token) if token in self.tree.watched else None
-        self.logprobs.append(logprob)
-        self.confidences.append(confidence)
-        self.ids.append(token)  # last, for those who watch from another thread
+        assert self.state == "live" and not self._pending, "only a live branch that awaits no grade takes a token"
+        event = self._event(token)
+        at_end = not self.answering and self._grades_end(token, event)
+        self._draw(token, logprob, confidence)
         self.tree.ledger.tokens_generated += 1
         if self._allowance:
             self._allowance -= 1
         if self.answering:
             self._after_reply_token(token)
         else:
-            self._after_thinking_token(token, event, logit)
-        if self.state == "live" and self._allowance == 0 and self.awaiting is None:
+            self._after_thinking_token(token, event, at_end, logit)
+        if self.state == "live" and self._allowance == 0 and not self._pending:
             self._turn("halted")
 
     def settle(self, logit: float | None) -> None:
-        """The state that the branch was awaiting has come, and this is the head's output on it."""
-        assert self.state == "live" and self.awaiting is not None, "only a live branch that awaits a state is settled"
+        """The step that awaited its grade gets it: `logit` is the head's output on `window()`."""
+        assert self.state in BUSY and self._pending, "only a branch that awaits a grade is settled"
         self.awaiting = None
-        self._add_step(self._pending_stop, logit)
-        if self._pending_state == "finished":
-            self._leave("finished")
-        else:
-            self._turn("halted" if self._pending_state == "live" and self._allowance == 0 else self._pending_state)
+        self._add_step(self._pending.pop(0), logit)
+        self._go(self._pending_state)
 
     def fail(self, error: str) -> None:
         """An engine could not go on with it: it becomes a record with its error."""
-        if self.state in ("live", "halted", "closed"):
+        if self.state in UNENDED:
             self.error, self.finish = error, "failed"
             self._leave("failed")
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    @property
-    def _ungraded(self) -> bool:
-        """Whether its end must be graded because no step was."""
-        return not self.steps and self.awaiting is None and self._grammar.segmenter.grades_empty
-
-    def _event(self, token: int) -> Literal["step", "close", "open"] | None:
+    def _event(self, token: int) -> Event | None:
         """What drawing `token` next would do to a thinking."""
-        if self.answering:
+        if self.answering or token not in self.tree.watched:
             return None
-        if token in self._grammar.eos:
-            return "close"
-        segmenter = self._grammar.segmenter
-        if segmenter.tags and self._completes(segmenter.tags.close, token):
-            return "close"
-        if segmenter.tags and self._completes(segmenter.tags.open, token) and self._opens(token):
-            return "open"
-        previous = self.ids[-1] if len(self.ids) > self._thinking_start else None
-        return "step" if segmenter.ends_step(token, previous) else None
+        return event_of(self._grammar, self.ids, self._thinking_start, token)
 
-    def _completes(self, tag: Tag, token: int) -> bool:
-        """Whether `token`, drawn next, is the last of a tag that lies wholly in the thinking."""
-        begin = max(self._thinking_start, len(self.ids) - len(tag.first))
-        tail = [*self.ids[begin:], token]
-        return tag.ends_at(tail, len(tail) - 1)
+    def _grades_end(self, token: int, event: Event | None) -> bool:
+        """Whether drawing `token`, which would do `event`, ends the thinking and that end is graded."""
+        length = len(self.ids)
+        if event == "step" or (event != "close" and length + 1 < self._limit):
+            return False
+        stop = thinking_stop(self._grammar, length + 1, token) if event == "close" else length
+        return self._grades_rest(length if event == "open" else self._step_start, stop)
 
-    def _opens(self, token: int) -> bool:
-        """Whether `token`, the last of an opening tag, begins the thinking: only the first tag does, and before any step."""
-        return self._thinking_start == 0 and self._grammar.segmenter.span([*self.ids, token]).start > 0
+    def _grades_rest(self, start: int, stop: int) -> bool:
+        """Whether the end of a thinking is graded whose tokens `start` to `stop` are those behind its last step."""
+        alone = not self.steps and not self._pending
+        return self._grammar.segmenter.grades_rest(self.ids[start:stop], alone=alone)
 
-    def _after_thinking_token(self, token: int, event: Literal["step", "close", "open"] | None, logit: float | None) -> None:
+    def _after_thinking_token(self, token: int, event: Event | None, at_end: bool, logit: float | None) -> None:
         """What the token just drawn does to the thinking: `event`, and perhaps it is the last that fits."""
         if event == "open":
             self._thinking_start = self._step_start = len(self.ids)
@@ -323,32 +303,42 @@ class Branch:
         if self._thinking_stop is None and len(self.ids) >= self._limit:
             self._thinking_stop, self.finish = len(self.ids), "length"
         closed = self._thinking_stop is not None
-        if event == "step" or (closed and self._ungraded):
-            self._graded_at_end = event != "step"
+        if event == "step" or at_end:
+            self._graded_at_end = at_end
             self._grade(logit, "closed" if closed else "halted" if self.tree.pace == "step" else "live")
         elif closed:
             self._turn("closed")
 
     def _close(self, token: int) -> None:
-        """The last token closed the thinking: the closing tag, which is not part of it, or an end of text."""
-        tags = self._grammar.segmenter.tags
-        tagged = tags is not None and token not in self._grammar.eos
-        self._thinking_stop = len(self.ids) - (len(tags.close) if tags and tagged else 1)
+        """The last token closed the thinking: the closing tag, or an end of text."""
+        self._thinking_stop = thinking_stop(self._grammar, len(self.ids), token)
+        tagged = self._grammar.segmenter.tags is not None and token not in self._grammar.eos
         self._reply_start = len(self.ids) if tagged else None
         self.finish = "stop"
 
     def _grade(self, logit: float | None, then: State) -> None:
-        """The last token ends a step: record it now, or await its state, and turn to `then`."""
-        if self._grammar.has_head and self._grammar.offset == 0:
+        """The last token ends a step: record it now, or await its grade, and turn to `then`."""
+        grammar = self._grammar
+        if grammar.has_head and (grammar.separate or grammar.offset == 0):
             self._await(len(self.ids), then)
         else:
             self._add_step(len(self.ids), logit)
             self._turn(then)
 
     def _await(self, stop: int, then: State) -> None:
-        """The step that ends before `stop` is graded once its state has come; `then` is what the branch turns into."""
-        self.awaiting = read_index(len(self.tree.prompt) + stop - 1, self._grammar.offset)
-        self._pending_stop, self._pending_state = stop, then
+        """The step that ends before `stop` is still to be graded; `then` is what the branch turns into after that."""
+        self._pending.append(stop)
+        self._pending_state = then
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for the first grade that is pending: from the engine that draws, or from a separate model."""
+        if self._grammar.separate:
+            self._turn("grading")
+            self.tree.grader(self)
+        else:
+            self.awaiting = self.window()[1] - 1
+            self._turn("live")
 
     def _add_step(self, stop: int, logit: float | None) -> None:
         """Record the step that ends before `stop`."""
@@ -357,8 +347,10 @@ class Branch:
         self.steps.append(step)
 
     def _end(self, then: State) -> None:
-        """The thinking was ended from outside: grade its end where no step was, then turn to `then`."""
-        if self._ungraded and self.ids:
+        """The thinking was ended from outside: grade its end where that is still to be done, then turn to `then`."""
+        assert self._thinking_stop is not None
+        start = self._pending[-1] if self._pending else self._step_start
+        if self.ids and not self._graded_at_end and self._grades_rest(start, min(self._thinking_stop, len(self.ids) - 1)):
             self._graded_at_end = True
             stop = len(self.ids) if self._reply_start is None else self._reply_start
             if self._grammar.has_head:
@@ -368,16 +360,15 @@ class Branch:
         self._go(then)
 
     def _go(self, then: State) -> None:
-        """Turn to `then`, but first let a state that is awaited come in, and never draw beyond the allowance."""
-        if self.awaiting is not None:
-            self._pending_state, then = then, "live"
-        elif then == "live" and self._allowance == 0:
-            then = "halted"
-        if then == "finished":
+        """Turn to `then`, but first let the grades that are pending come in, and never draw beyond the allowance."""
+        if self._pending:
+            self._pending_state = then
+            self._wait()
+        elif then == "finished":
             self._leave("finished")
-            return
-        self._turn(then)
-        if then == "live":
+        else:
+            self._turn("halted" if then == "live" and self._allowance == 0 else then)
+        if self.state == "live":
             self.tree.host.wake(self)
 
     def _begin_answer(self) -> None:
@@ -408,8 +399,9 @@ class Branch:
         """Undo the closing of the thinking, and the grade that was given or awaited for its end."""
         assert self._thinking_stop is not None
         self._cut(self._thinking_stop)
-        if self._graded_at_end and self.awaiting is not None:
-            self.awaiting = None
+        if self._graded_at_end and self._pending:
+            self._pending.pop()
+            self.awaiting = self.awaiting if self._pending else None
         elif self._graded_at_end:
             self._step_start = self.steps.pop().token_span[0]
             self._delivered = min(self._delivered, len(self.steps))
@@ -427,21 +419,6 @@ class Branch:
         elif len(self.ids) >= self._limit:
             self._thinking_stop, self.finish = len(self.ids), "length"
 
-    def _append(self, tokens: Sequence[int]) -> None:
-        self._void()
-        if tokens:
-            self.forced.append((len(self.ids), len(self.ids) + len(tokens)))
-        self.logprobs += [0.0] * len(tokens)
-        self.confidences += [0.0] * len(tokens)
-        self.ids += tokens
-
-    def _cut(self, length: int) -> None:
-        """Keep the first `length` tokens."""
-        self._void()
-        self._intact = min(self._intact, len(self.tree.prompt) + length)
-        del self.ids[length:], self.logprobs[length:], self.confidences[length:]
-        self.forced = [(low, min(high, length)) for low, high in self.forced if low < length]
-
     def _after_reply_token(self, token: int) -> None:
         if token in self._grammar.eos:
             self._leave("finished")
@@ -452,6 +429,8 @@ class Branch:
     def _leave(self, state: Literal["finished", "cancelled", "failed"]) -> None:
         """It will never be live again."""
         self._void()
+        self._graded_at_end = self._graded_at_end and not self._pending
+        self._pending.clear()
         self.awaiting = None
         self._turn(state)
         self.tree.host.release(self)
@@ -461,8 +440,7 @@ class Branch:
         child = Branch(self.tree, f"{self.id}.{self._children}", self, mix(self.key, self._children))
         self._children += 1
         length = self.steps[kept - 1].token_span[1] if kept else 0
-        child.ids, child.logprobs, child.confidences = self.ids[:length], self.logprobs[:length], self.confidences[:length]
-        child.forced = [(low, min(high, length)) for low, high in self.forced if low < length]
+        child._share(self, length)
         child.steps = self.steps[:kept]
         child._delivered = kept
         child._step_start = length
@@ -470,10 +448,6 @@ class Branch:
         if length >= self.tree.thinking_limit:
             child.state, child.finish, child._thinking_stop = "closed", "length", length
         return child
-
-    def _void(self) -> None:
-        """Whatever is being computed for it now is not to be kept."""
-        self.epoch += 1
 
     def _turn(self, state: State) -> None:
         """Change to `state`, or stay in it with a new step, and tell everyone who waits."""

@@ -1,6 +1,7 @@
 """Measure and grade a finished trace in one plain pass over it.
 
-Shapes: T tokens of prompt and completion together, N tokens of the completion, V vocabulary.
+Shapes: T tokens of prompt and completion together, N tokens of the completion, V vocabulary, S steps, D the backbone's
+width.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reflectgen.engine.grammar import Grammar
-from reflectgen.engine.record import Spans, Trace, read_positions, trace_steps
+from reflectgen.engine.record import Spans, Trace, read_windows, trace_steps
 from reflectgen.engine.sampling import CONFIDENCE_K
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.types import Step
@@ -33,6 +34,11 @@ def measure(logits: Tensor, tokens: Tensor) -> tuple[list[float], list[float]]:
     return chosen, confidences
 
 
+def window_means(features: Tensor, windows: Sequence[tuple[int, int]]) -> Tensor:
+    """What the head reads: the mean in fp32 of features (T, D) over each of the half-open ranges, (S, D)."""
+    return torch.stack([features[low:high].float().mean(dim=0) for low, high in windows])
+
+
 @torch.inference_mode()
 def grade_trace(
     model: ReflectiveModel, grammar: Grammar, prompt: Sequence[int], completion: Sequence[int], forced: Spans = ()
@@ -52,7 +58,7 @@ def grade_trace(
     trace = Trace(
         prompt=prompt, completion=completion, forced=forced, logprobs=blank + logprobs, confidences=blank + confidences
     )
-    positions = read_positions(grammar, prompt, completion, forced)
-    if output.features is None:
-        return trace_steps(grammar, trace, [None] * len(positions))
-    return trace_steps(grammar, trace, model.grade(output.features[0, positions]).tolist())
+    windows = read_windows(grammar, prompt, completion, forced)
+    if output.features is None or not windows:
+        return trace_steps(grammar, trace, [None] * len(windows))
+    return trace_steps(grammar, trace, model.grade(window_means(output.features[0], windows)).tolist())

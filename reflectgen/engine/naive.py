@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from reflectgen.engine.branch import Branch
-from reflectgen.engine.grading import grade_trace
+from reflectgen.engine.grading import grade_trace, window_means
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.sampling import Draw, Knobs, draw, uniforms
 from reflectgen.engine.turns import TurnEngine
@@ -38,11 +38,11 @@ class NaiveEngine(TurnEngine):
         output = self._forward(branch.tokens(0, branch.length))
         self._charge(branch)
         if branch.awaiting is not None:
-            branch.settle(self._grade(output, branch.awaiting))
+            branch.settle(self._grade(output, branch.window()))
             return
         tokens, logprobs, confidences = self._draw(branch, output)
         token = int(tokens[0])
-        logit = self._grade(output, branch.length - 1) if branch.grades(token) else None
+        logit = self._grade(output, branch.window(token)) if branch.grades(token) else None
         branch.append(token, float(logprobs[0]), float(confidences[0]), logit)
 
     async def score(
@@ -57,7 +57,7 @@ class NaiveEngine(TurnEngine):
 
     def _forward(self, ids: Sequence[int]) -> ReflectiveOutput:
         with torch.inference_mode():
-            output: ReflectiveOutput = self.model(torch.tensor([ids], device=self.model.device))
+            output: ReflectiveOutput = self.model(torch.tensor([ids], device=self.model.device), graded=False)
         return output
 
     def _draw(self, branch: Branch, output: ReflectiveOutput) -> Draw:
@@ -65,8 +65,9 @@ class NaiveEngine(TurnEngine):
         key, position = np.array([branch.key], np.uint64), np.array([len(branch.ids)], np.uint64)
         return draw(output.logits[:, -1].float(), uniforms(key, position), Knobs.of([branch.tree.sampling]))
 
-    def _grade(self, output: ReflectiveOutput, position: int) -> float | None:
-        return None if output.step_logits is None else float(output.step_logits[0, position])
+    @torch.inference_mode()
+    def _grade(self, output: ReflectiveOutput, window: tuple[int, int]) -> float | None:
+        return None if output.features is None else float(self.model.grade(window_means(output.features[0], [window])))
 
     def _charge(self, branch: Branch) -> None:
         """Count a pass over the whole branch, of which at most the last token was drawn and is new."""

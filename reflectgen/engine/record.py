@@ -1,8 +1,8 @@
 """What is known of one step: from the tokens of a trace, their measures and the head's output to a `Step`.
 
 Branches record their steps through `make_step` while they grow; an engine that is given a finished trace uses
-`read_positions` to learn which states the head must read, and `trace_steps` to make of the logits what decoding the
-trace would have reported.
+`read_windows` to learn which states the head must read, and `trace_steps` to make of the logits what decoding the trace
+would have reported.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from reflectgen.engine.grammar import Grammar
 from reflectgen.scoring import sigmoid
-from reflectgen.steps import read_index
 from reflectgen.types import Step
 
 Spans = Sequence[tuple[int, int]]
@@ -61,21 +60,21 @@ def make_step(
 
 def step_spans(grammar: Grammar, prompt: Sequence[int], completion: Sequence[int], forced: Spans = ()) -> list[tuple[int, int]]:
     """The tokens of each graded step of a finished completion, as ranges of the completion."""
-    ids, start = [*prompt, *completion], len(prompt)
+    start = len(prompt)
     shifted = [(low + start, high + start) for low, high in forced]
-    ends = [end + 1 - start for end in grammar.segmenter.graded(ids, start, shifted)]
-    begins = [grammar.segmenter.span(ids, start).start - start, *ends]
-    return list(zip(begins, ends, strict=False))
+    steps = grammar.segmenter.steps([*prompt, *completion], start, shifted)
+    return [(low - start, high - start) for low, high in steps]
 
 
-def read_positions(grammar: Grammar, prompt: Sequence[int], completion: Sequence[int], forced: Spans = ()) -> list[int]:
-    """Index in prompt + completion of the state that the head reads for each graded step."""
-    spans = step_spans(grammar, prompt, completion, forced)
-    return [read_index(len(prompt) + stop - 1, grammar.offset) for _, stop in spans]
+def read_windows(
+    grammar: Grammar, prompt: Sequence[int], completion: Sequence[int], forced: Spans = ()
+) -> list[tuple[int, int]]:
+    """Half-open range in prompt + completion of the states whose mean the head reads, for each graded step."""
+    return [grammar.window(span, len(prompt)) for span in step_spans(grammar, prompt, completion, forced)]
 
 
 def trace_steps(grammar: Grammar, trace: Trace, logits: Sequence[float | None]) -> tuple[Step, ...]:
-    """The graded steps of `trace`, whose step logits are `logits`, in the order of `read_positions`."""
+    """The graded steps of `trace`, whose step logits are `logits`, in the order of `read_windows`."""
     spans = step_spans(grammar, trace.prompt, trace.completion, trace.forced)
     return tuple(
         make_step(grammar, trace.completion, span, logit, trace.logprobs, trace.confidences, trace.forced)

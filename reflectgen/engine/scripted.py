@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from reflectgen.engine.branch import Branch, Pace
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.pieces import PieceTokenizer
-from reflectgen.engine.record import Trace, read_positions, trace_steps
+from reflectgen.engine.record import Trace, step_spans, trace_steps
 from reflectgen.engine.turns import TurnEngine
 from reflectgen.errors import InputError
 from reflectgen.steps import Segmenter, TokenTable
@@ -82,6 +82,7 @@ class ScriptedEngine(TurnEngine):
         step_rule: str = "paper",
         aggregate: str = "geometric",
         offset: int = -1,
+        grade_end: bool = False,
         has_head: bool = True,
         context: int = 4096,
         memory: int = 0,
@@ -93,7 +94,7 @@ class ScriptedEngine(TurnEngine):
         table = TokenTable(self.tokenizer)
         grammar = Grammar(
             table=table,
-            segmenter=Segmenter.bind(step_rule, tags, table),
+            segmenter=Segmenter.bind(step_rule, tags, table, grade_end),
             eos=frozenset({self.tokenizer.eos_token_id}),
             aggregate=aggregate,
             offset=offset,
@@ -160,7 +161,7 @@ class ScriptedEngine(TurnEngine):
             logprobs=[_at(script.logprobs, i) for i in range(len(completion))],
             confidences=[_at(script.confidences, i) for i in range(len(completion))],
         )
-        count = len(read_positions(self.grammar, prompt, completion, forced))
+        count = len(step_spans(self.grammar, prompt, completion, forced))
         logits = [_at(script.logits, i) if self.grammar.has_head else None for i in range(count)]
         return trace_steps(self.grammar, trace, logits)
 

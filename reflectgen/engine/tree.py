@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,8 @@ class Tree:
         self.grammar = grammar
         self.watched = grammar.watched
         self.host = host
+        self.grader: Callable[[Branch], None] = _no_grader
+        """Is told of each branch that is `grading`, also where it was told before, and settles it."""
         self.seed = mix(seed, *self.prompt)
         self.ledger = Ledger()
         self.branches: list[Branch] = []
@@ -67,6 +69,10 @@ class Tree:
         branches = [Branch(self, str(i), None, mix(self.seed, i)) for i in range(first, first + n)]
         self.branches += branches
         return branches
+
+
+def _no_grader(branch: Branch) -> None:
+    raise AssertionError(f"Branch {branch.id} is to be graded by a separate model, and its tree has none.")
 
 
 def limits(room: int, sampling: Sampling, grammar: Grammar) -> tuple[int, int]:

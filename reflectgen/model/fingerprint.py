@@ -1,4 +1,4 @@
-"""Tells backbones apart: a short hash of a backbone's architecture and a fixed sample of its weights.
+"""Tells backbones apart: a short hash of a backbone's architecture and a fixed sample of its weights. And heads: of all.
 
 A head reads the states of one backbone; on another of equal width it gives numbers that mean nothing. Dtype rule: the
 sample is rounded to bfloat16 before hashing, so a checkpoint has one fingerprint whether it is loaded in float32 or in
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reflectgen.config import HeadConfig
 from reflectgen.errors import BackboneMismatch, ModelError
+from reflectgen.model.head import SPRMHead
 from reflectgen.model.tap import anatomy, decoder_of, hidden_size
 
 SAMPLE = 64
@@ -37,6 +38,21 @@ def fingerprint(backbone: nn.Module) -> str:
     digest.update(sample.cpu().view(torch.int16).numpy().astype("<i2").tobytes())
     kind = backbone.config.model_type  # type: ignore[union-attr]
     return f"{kind}-{len(anatomy(backbone).blocks)}x{hidden_size(backbone)}-{digest.hexdigest()}"
+
+
+@torch.no_grad()
+def head_fingerprint(head: SPRMHead) -> str:
+    """E.g. `sprm-0f3c9a51b2d47e68`: 8 bytes of BLAKE2b over all that enters a score.
+
+    That is all weights in float32 and the configuration, fields at their defaults left out; what people call the backbone,
+    and the blend's scales, do not count.
+    """
+    config = head.config.model_dump_json(exclude_defaults=True, exclude={"backbone_name", "blend"})
+    digest = blake2b(config.encode(), digest_size=8)
+    for name, weights in sorted(head.state_dict().items()):
+        digest.update(f"{name}{tuple(weights.shape)};".encode())
+        digest.update(weights.detach().float().cpu().numpy().astype("<f4").tobytes())
+    return f"sprm-{digest.hexdigest()}"
 
 
 def _sample(parameter: Tensor) -> Tensor:

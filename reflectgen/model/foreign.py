@@ -7,7 +7,8 @@
                 state, read at every token with a blank line.
 
 A layout holds tensors only. What they mean is its convention, so a head that means something else is not written in it.
-Step rule and aggregate are not part of the weights' meaning and are not checked.
+Step rule, graded ends and aggregate are not part of the weights' meaning and are not checked. A temperature goes into the
+last layer's weights.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SCORE_MODULE = "score_module.pt"
 OWN_NAMES = ("up.weight", "up.bias", "down.weight", "down.bias")
 """The tensors of `SPRMHead`: (W, D), (W), (1, W), (1)."""
 
-MEANING = ("layer", "norm", "offset", "activation")
+MEANING = ("layer", "norm", "offset", "pool", "activation")
 """What a layout's tensors presuppose."""
 
 
@@ -48,11 +49,27 @@ class Layout:
 LAYOUTS: dict[str, Layout] = {
     "score_module": Layout(
         names=("0.weight", "0.bias", "3.weight", "3.bias"),
-        settings={"layer": -2, "norm": False, "offset": -1, "activation": "relu", "dropout": 0.5, "step_rule": "official"},
+        settings={
+            "layer": -2,
+            "norm": False,
+            "offset": -1,
+            "pool": "token",
+            "activation": "relu",
+            "dropout": 0.5,
+            "step_rule": "official",
+        },
     ),
     "step": Layout(
         names=("net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias"),
-        settings={"layer": -1, "norm": True, "offset": 0, "activation": "relu", "dropout": 0.0, "step_rule": "blank_line"},
+        settings={
+            "layer": -1,
+            "norm": True,
+            "offset": 0,
+            "pool": "token",
+            "activation": "relu",
+            "dropout": 0.0,
+            "step_rule": "blank_line",
+        },
     ),
 }
 
@@ -84,6 +101,8 @@ def write_foreign(path: Path, head: SPRMHead, layout: str) -> None:
                 f"The layout '{layout}' means heads with {key} {other}, but this head has {key} {own}: keep it native."
             )
     state = head.state_dict()
+    for name in ("down.weight", "down.bias"):
+        state[name] = state[name] / head.config.temperature
     tensors = {name: state[own].detach().cpu() for own, name in zip(OWN_NAMES, chosen.names, strict=True)}
     with replace_file(path) as scratch:
         torch.save(tensors, scratch)

@@ -4,6 +4,9 @@ Source: arXiv 2507.01951: Linear(d, 2d) -> ReLU -> Dropout(0.5) -> Linear(2d, 1)
 the caller, since losses and numerical comparison want the logit. Parameters at d = 1536 / 3584 / 5120:
 4,724,737 / 25,704,449 / 52,449,281. Width and activation are configuration, so that foreign heads are this class too.
 
+Deviation: the output is divided by the configuration's temperature, which is 1 until the head is calibrated. The logit is
+the calibrated one everywhere, in training too, so that a head is one function whatever is done with it.
+
 Shapes: B rows, T tokens, D the backbone's width.
 """
 
@@ -32,4 +35,4 @@ class SPRMHead(nn.Module):
         """Logits of the steps whose states are `features`: (..., D) -> (...)."""
         hidden = self.activation(self.up(features.float()))  # (..., W)
         logits: Tensor = self.down(self.dropout(hidden))  # (..., 1)
-        return logits.squeeze(-1)
+        return logits.squeeze(-1) / self.config.temperature

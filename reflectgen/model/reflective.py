@@ -56,8 +56,8 @@ class BodyOutput:
 class ReflectiveModel(nn.Module):
     """A causal LM that grades its own steps: `model(ids).logits` and `model(ids).step_logits` come from one pass.
 
-    `step_logits[b, t]` is the head on the state at position t; which position belongs to which step is the step rule's
-    business (`reflectgen.steps.read_index`).
+    `step_logits[b, t]` is the head on the state at position t; which states belong to which step is the step rule's
+    business (`reflectgen.steps.read_window`). A head that reads the mean of several is given it by `grade`.
     """
 
     def __init__(
@@ -145,7 +145,10 @@ class ReflectiveModel(nn.Module):
         )
 
     def grade(self, features: Tensor) -> Tensor:
-        """Logits of the steps whose states are `features`: (..., D) -> (...), fp32; raises `ModelError` without a head."""
+        """Logits of the steps whose states, or means of them, are `features`: (..., D) -> (...), fp32.
+
+        Raises `ModelError` without a head.
+        """
         if self.head is None:
             raise ModelError("This model has no SPRM head to grade steps with: train one, or give one with head=.")
         logits: Tensor = self.head(features)

@@ -15,6 +15,18 @@ from reflectgen.engine.branch import Branch
 from reflectgen.errors import CapacityError, InputError
 from reflectgen.types import Step
 
+HEADS: dict[str, dict[str, Any]] = {
+    "before": {"offset": -1},
+    "at": {"offset": 0},
+    "before, end": {"offset": -1, "grade_end": True},
+    "at, end": {"offset": 0, "grade_end": True},
+    "before, pooled": {"offset": -1, "pool": "step"},
+    "at, pooled, end": {"offset": 0, "pool": "step", "grade_end": True},
+}
+"""Ways to read steps: fields of `HeadConfig`."""
+SOME_HEADS = pytest.mark.parametrize("head", [HEADS["before, end"], HEADS["at, pooled, end"]], ids=["before", "at"])
+"""The two that have most in them."""
+EVERY_HEAD = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 SAMPLING = Sampling(max_tokens=40, answer_tokens=8, temperature=1.0, top_p=1.0)
 TOLERANCE = 1e-4
 
@@ -36,7 +48,7 @@ async def tokens_of(branches: Sequence[Branch]) -> list[list[int]]:
 
 
 class Contract:
-    """The tests. `make` builds a fresh engine at an offset; `rescored` says whether forked traces can be scored again."""
+    """The tests. `make` builds a fresh engine; `rescored` says whether forked traces can be scored again."""
 
     rescored = True
     varied = True
@@ -44,13 +56,14 @@ class Contract:
     seeds: Sequence[int] = range(24)
     """Random programs that run at once."""
 
-    def make(self, offset: int = -1) -> Any:
+    def make(self, **head: Any) -> Any:
+        """A fresh engine whose head reads as one of `HEADS` says."""
         raise NotImplementedError
 
     @asynccontextmanager
-    async def engine(self, offset: int = -1) -> AsyncIterator[Any]:
+    async def engine(self, **head: Any) -> AsyncIterator[Any]:
         """An engine that is closed afterwards and then holds nothing."""
-        engine = self.make(offset)
+        engine = self.make(**head)
         try:
             yield engine
         finally:
@@ -61,9 +74,9 @@ class Contract:
         ids: list[int] = engine.grammar.table.encode(text)
         return ids
 
-    @pytest.mark.parametrize("offset", [-1, 0])
-    async def test_branches_think_step_by_step_and_answer(self, offset: int) -> None:
-        async with self.engine(offset) as engine:
+    @EVERY_HEAD
+    async def test_branches_think_step_by_step_and_answer(self, head: dict[str, Any]) -> None:
+        async with self.engine(**head) as engine:
             branches = engine.branches(self.prompt(engine), 6, SAMPLING, seed=1)
             assert [(branch.id, branch.state) for branch in branches] == [(str(i), "live") for i in range(6)]
             for branch in branches:
@@ -81,9 +94,9 @@ class Contract:
             assert cost.seconds > 0
             await released(engine)
 
-    @pytest.mark.parametrize("offset", [-1, 0])
-    async def test_a_given_trace_gets_the_steps_that_decoding_it_reported(self, offset: int) -> None:
-        async with self.engine(offset) as engine:
+    @EVERY_HEAD
+    async def test_a_given_trace_gets_the_steps_that_decoding_it_reported(self, head: dict[str, Any]) -> None:
+        async with self.engine(**head) as engine:
             prompt = self.prompt(engine)
             branches = engine.branches(prompt, 6, SAMPLING, seed=2)
             await tokens_of(branches)
@@ -91,11 +104,11 @@ class Contract:
             for branch in branches:
                 assert_equal_steps(branch.steps, await engine.score(prompt, branch.ids, branch.forced))
 
-    @pytest.mark.parametrize("offset", [-1, 0])
-    async def test_forced_and_forked_traces_are_scored_alike_too(self, offset: int) -> None:
+    @EVERY_HEAD
+    async def test_forced_and_forked_traces_are_scored_alike_too(self, head: dict[str, Any]) -> None:
         if not self.rescored:
             pytest.skip("scripted numbers belong to a script, not to a text")
-        async with self.engine(offset) as engine:
+        async with self.engine(**head) as engine:
             prompt = self.prompt(engine)
             parents = engine.branches(prompt, 4, SAMPLING, seed=3, pace="step")
             children = []
@@ -231,9 +244,9 @@ class Contract:
                 assert 0 <= engine.pressure <= 1
                 await asyncio.sleep(0.001)
 
-    @pytest.mark.parametrize("offset", [-1, 0])
-    async def test_random_programs_end_and_leave_nothing_held(self, offset: int) -> None:
-        async with self.engine(offset) as engine:
+    @SOME_HEADS
+    async def test_random_programs_end_and_leave_nothing_held(self, head: dict[str, Any]) -> None:
+        async with self.engine(**head) as engine:
             prompts = [self.prompt(engine, text) for text in ("Add 1 and 2.", "x", "What is 12?")]
             branches = await run_programs(engine, prompts, self.seeds)
             assert len(branches) > len(self.seeds)

@@ -97,10 +97,8 @@ def drawn(branch: Branch) -> int:
 
 def check_steps(branch: Branch) -> None:
     """The branch's steps are those of the rule over its tokens, as far as they are graded."""
-    segmenter = branch.tree.grammar.segmenter
     spans = [step.token_span for step in branch.steps]
-    ends = [end + 1 for end in segmenter.graded(branch.ids, 0, branch.forced)]
-    truth = list(zip([segmenter.span(branch.ids).start, *ends], ends, strict=False))
+    truth = branch.tree.grammar.segmenter.steps(branch.ids, 0, branch.forced)
     assert spans == truth[: len(spans)], (spans, truth, branch.ids)
     if branch.awaiting is None and branch.state in ("closed", "finished"):
         assert len(spans) == len(truth)

@@ -34,12 +34,14 @@ class Notes:
         self.released.append(branch)
 
 
-def grammar(tags: tuple[str, str] | None = TAGS, rule: str = "blank_line", offset: int = -1, has_head: bool = True) -> Grammar:
+def grammar(
+    tags: tuple[str, str] | None = TAGS, rule: str = "blank_line", grade_end: bool = False, offset: int = -1, **fields: Any
+) -> Grammar:
+    """`fields` are further ones of `Grammar`."""
     table = TokenTable(Words(WORDS))
-    segmenter = Segmenter.bind(rule, tags, table)
-    return Grammar(
-        table=table, segmenter=segmenter, eos=frozenset({EOS}), aggregate="geometric", offset=offset, has_head=has_head
-    )
+    segmenter = Segmenter.bind(rule, tags, table, grade_end)
+    settings = {"aggregate": "geometric", "has_head": True, **fields}
+    return Grammar(table=table, segmenter=segmenter, eos=frozenset({EOS}), offset=offset, **settings)
 
 
 def plant(
@@ -72,6 +74,4 @@ def spans(branch: Branch) -> list[tuple[int, int]]:
 
 def truth(branch: Branch) -> list[tuple[int, int]]:
     """The steps of the branch's final ids by the rule for finished traces."""
-    segmenter = branch.tree.grammar.segmenter
-    ends = [end + 1 for end in segmenter.graded(branch.ids, 0, branch.forced)]
-    return list(zip([segmenter.span(branch.ids).start, *ends], ends, strict=False))
+    return branch.tree.grammar.segmenter.steps(branch.ids, 0, branch.forced)

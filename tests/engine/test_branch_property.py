@@ -20,6 +20,8 @@ def random_rules(rng: random.Random) -> dict[str, Any]:
     return {
         "tags": rng.choice([TAGS, LONG_TAGS, None]),
         "offset": rng.choice([-1, 0]),
+        "grade_end": rng.random() < 0.5,
+        "separate": rng.random() < 0.3,
         "pace": rng.choice(["free", "step"]),
         "rule": rng.choice(["blank_line", "regex:[bc]"]),
         "has_head": rng.random() < 0.8,
@@ -33,6 +35,7 @@ class Program:
 
     def __init__(self, rules: dict[str, Any]) -> None:
         self.branches = plant(2, **rules)
+        self.branches[0].tree.grader = lambda branch: None
         self.room = rules["room"]
         self.left: dict[Branch, int] = {}
         self.tasks: list[asyncio.Task[Any]] = []
@@ -53,10 +56,10 @@ class Program:
                 graded = branch.grades(token)
                 before = len(branch.steps)
                 branch.append(token, -1.0, 1.0, 1.0 if graded else None)
-                assert graded == (len(branch.steps) > before and branch.tree.grammar.has_head)
+                assert graded == (len(branch.steps) > before and branch.tree.grammar.reads)
 
     async def settle(self, branch: Branch, tokens: list[int]) -> None:
-        if branch.awaiting is not None:
+        if _pending(branch):
             branch.settle(2.0)
 
     async def next(self, branch: Branch, tokens: list[int]) -> None:
@@ -67,8 +70,8 @@ class Program:
         branch.allow(len(tokens))
 
     async def fork(self, branch: Branch, tokens: list[int]) -> None:
-        at = None if len(tokens) > 1 or not branch.steps else len(tokens)
-        if at is None or spans(branch)[: at + 1] != _graded_end(branch):
+        at = None if len(tokens) > 1 else len(tokens)
+        if at in (None, 0) or spans(branch)[:1] == _ended(branch)[:1] != []:
             self.branches += branch.fork(1, at)
 
     async def force(self, branch: Branch, tokens: list[int]) -> None:
@@ -89,13 +92,13 @@ class Program:
         assert len(branch.ids) == len(branch.logprobs) == len(branch.confidences)
         assert branch.awaiting is None or branch.state == "live"
         assert branch.awaiting is None or 0 <= branch.awaiting < branch.length
-        assert (branch.finish is None) <= (branch.state in ("live", "halted"))
+        assert (branch.state == "grading") <= tree.grammar.separate
+        assert branch.awaiting is None or tree.grammar.reads
+        assert (branch.finish is None) <= (branch.state in ("live", "grading", "halted"))
         if branch.state == "cancelled":
             assert spans(branch) == truth(branch)[: len(branch.steps)]
-        elif branch.awaiting is None and (branch.steps or branch.state in ("closed", "finished")):
-            assert spans(branch) == truth(branch)
-        elif branch.awaiting is None:
-            assert not tree.grammar.segmenter.ends(branch.ids, 0, branch.forced)
+        elif not _pending(branch):
+            assert spans(branch) == (truth(branch) if branch.finish else _ended(branch))
         if tree.grammar.has_head:
             assert all(step.logit in (1.0, 2.0) for step in branch.steps)
 
@@ -107,10 +110,16 @@ class Program:
         assert Counter(notes(self.branches[0]).released) == Counter(self.branches)
 
 
-def _graded_end(branch: Branch) -> list[tuple[int, int]] | None:
-    """The one span of a thinking that was graded at its end for want of steps; None for any other."""
+def _pending(branch: Branch) -> bool:
+    """Whether a step of it has ended and is not graded yet."""
+    return branch.awaiting is not None or branch.state == "grading"
+
+
+def _ended(branch: Branch) -> list[tuple[int, int]]:
+    """The steps of the rule that end at a step token, whether graded yet or not."""
     segmenter = branch.tree.grammar.segmenter
-    return None if segmenter.ends(branch.ids, 0, branch.forced) else spans(branch)
+    stops = [end + 1 for end in segmenter.ends(branch.ids, 0, branch.forced)]
+    return list(zip([segmenter.span(branch.ids).start, *stops], stops, strict=False))
 
 
 async def _first(branch: Branch) -> None:

@@ -25,17 +25,18 @@ class TestScripted(Contract):
     rescored = False
     varied = False
 
-    def make(self, offset: int = -1) -> Any:
-        return ScriptedEngine(SCRIPTS, offset=offset, context=256, memory=1000)
+    def make(self, pool: str = "token", **head: Any) -> Any:
+        """What is read makes no difference to a script."""
+        return ScriptedEngine(SCRIPTS, **head, context=256, memory=1000)
 
 
 @cache
-def model(offset: int) -> ReflectiveModel:
-    return tiny_reflective.model(offset=offset)
+def model() -> ReflectiveModel:
+    return tiny_reflective.model()
 
 
 class TestNaive(Contract):
     seeds = range(8)
 
-    def make(self, offset: int = -1) -> Any:
-        return NaiveEngine(model(offset), tiny_reflective.grammar(offset=offset), tiny_reflective.CONTEXT)
+    def make(self, **head: Any) -> Any:
+        return NaiveEngine(model(), tiny_reflective.grammar(**head), tiny_reflective.CONTEXT)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 import tiny_models
 from engine import tiny_reflective
-from engine.contract import SAMPLING, Contract, assert_equal_steps, tokens_of
+from engine.contract import EVERY_HEAD, HEADS, SAMPLING, SOME_HEADS, Contract, assert_equal_steps, tokens_of
 from engine.oracle import compare
 from engine.programs import run_programs
 from hypothesis import given, settings
@@ -33,47 +33,57 @@ PROMPTS = [tiny_reflective.TOKENIZER.encode(text) for text in ("Add 1 and 2.", "
 
 
 @cache
-def model(name: str = "qwen2", offset: int = -1, slots: bool = True) -> ReflectiveModel:
+def model(name: str = "qwen2", slots: bool = True) -> ReflectiveModel:
     """For the local engine, or as the oracle with transformers' own eager attention."""
-    return tiny_reflective.model(name, attn_implementation=register() if slots else "eager", offset=offset)
+    return tiny_reflective.model(name, attn_implementation=register() if slots else "eager")
 
 
-def engine(name: str = "qwen2", offset: int = -1, *, tokens: int | None = None, max_rows: int = 256) -> LocalEngine:
+def engine(name: str = "qwen2", *, tokens: int | None = None, max_rows: int = 256, **head: Any) -> LocalEngine:
     """`tokens` is what the cache holds over all branches; None for plenty."""
-    budget = None if tokens is None else tokens_to_bytes(name, tokens)
-    return LocalEngine(model(name, offset), tiny_reflective.grammar(offset=offset), kv_budget=budget, max_rows=max_rows)
+    grammar = tiny_reflective.grammar(**head)
+    budget = None if tokens is None else tokens_to_bytes(name, tokens, grammar.pools)
+    return LocalEngine(model(name), grammar, kv_budget=budget, max_rows=max_rows)
 
 
-def tokens_to_bytes(name: str, tokens: int) -> int:
-    """Keys and values of `tokens` tokens in fp32, and the share of one block that the engine keeps free."""
+def tokens_to_bytes(name: str, tokens: int, states: bool = False) -> int:
+    """Keys and values of `tokens` tokens in fp32, perhaps the states, and the largest part that the engine keeps free."""
     config: Any = tiny_models.config(name)
     heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    blocks = config.num_hidden_layers
-    return 2 * 4 * heads * width * (blocks + 1) * tokens
+    parts = [2 * heads * width] * config.num_hidden_layers + [config.hidden_size] * states
+    return 4 * (sum(parts) + max(parts)) * tokens
 
 
 class TestLocal(Contract):
-    def make(self, offset: int = -1) -> Any:
-        return engine(offset=offset)
+    def make(self, **head: Any) -> Any:
+        return engine(**head)
 
 
 class TestLocalInLittleMemory(Contract):
-    def make(self, offset: int = -1) -> Any:
-        return engine(offset=offset, tokens=128)
+    def make(self, **head: Any) -> Any:
+        return engine(tokens=128, **head)
 
 
 class TestLocalOneRowAtATime(Contract):
     seeds = range(12)
 
-    def make(self, offset: int = -1) -> Any:
-        return engine(offset=offset, max_rows=1)
+    def make(self, **head: Any) -> Any:
+        return engine(max_rows=1, **head)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_every_number_is_that_of_one_plain_forward(name: str) -> None:
-    local = engine(name)
-    for rows in (1, 3, 64):
+    await _one_plain_forward(name, {})
+
+
+@EVERY_HEAD
+async def test_every_number_is_that_of_one_plain_forward_however_the_head_reads(head: dict[str, Any]) -> None:
+    await _one_plain_forward("qwen2", head)
+
+
+async def _one_plain_forward(name: str, head: dict[str, Any]) -> None:
+    local = engine(name, **head)
+    for rows in (1, 3, 16, 64):
         branches = local.branches(PROMPTS[rows % 4], rows, SAMPLING, seed=rows)
         await tokens_of(branches)
         await asyncio.gather(*(branch.answer() for branch in branches))
@@ -83,16 +93,17 @@ async def test_every_number_is_that_of_one_plain_forward(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_forks_force_cancel_and_eviction_change_no_number(name: str) -> None:
-    for tokens in (None, 128):
-        local = engine(name, offset=0, tokens=tokens)
+    for tokens, head in ((None, "at"), (128, "at"), (128, "at, pooled, end")):
+        local = engine(name, tokens=tokens, **HEADS[head])
         branches = await run_programs(local, PROMPTS, range(12))
-        assert compare(model(name, offset=0, slots=False), branches) > 100
+        assert compare(model(name, slots=False), branches) > 100
         await local.close()
 
 
 @pytest.mark.parametrize("tokens", [None, 128])
-async def test_text_that_replaces_what_was_fed_is_fed_anew(tokens: int | None) -> None:
-    local = engine(offset=0, tokens=tokens)
+@EVERY_HEAD
+async def test_text_that_replaces_what_was_fed_is_fed_anew(tokens: int | None, head: dict[str, Any]) -> None:
+    local = engine(tokens=tokens, **head)
     branches = local.branches(PROMPTS[0], 30, SAMPLING, seed=3)
     for branch in branches:
         branch.allow(2)
@@ -105,7 +116,7 @@ async def test_text_that_replaces_what_was_fed_is_fed_anew(tokens: int | None) -
         branch.force("Wait, no.")
     await tokens_of(branches)
     assert sum(len(branch.ids) > 11 for branch in branches) > 20
-    compare(model(offset=0, slots=False), branches)
+    compare(model(slots=False), branches)
     await local.close()
 
 
@@ -121,10 +132,10 @@ async def test_a_grade_that_is_under_way_is_not_taken_for_the_one_awaited_now() 
     await local.close()
 
 
-@pytest.mark.parametrize("offset", [-1, 0])
-async def test_it_draws_what_the_naive_engine_draws(offset: int) -> None:
-    local = engine(offset=offset, tokens=128)
-    naive = NaiveEngine(model(offset=offset, slots=False), tiny_reflective.grammar(offset=offset), tiny_reflective.CONTEXT)
+@SOME_HEADS
+async def test_it_draws_what_the_naive_engine_draws(head: dict[str, Any]) -> None:
+    local = engine(tokens=128, **head)
+    naive = NaiveEngine(model(slots=False), tiny_reflective.grammar(**head), tiny_reflective.CONTEXT)
     ours, theirs = [await _search(each, PROMPTS[0]) for each in (local, naive)]
     assert [(branch.id, branch.ids, branch.finish) for branch in ours] == [
         (branch.id, branch.ids, branch.finish) for branch in theirs
@@ -269,21 +280,21 @@ def test_equal_seeds_give_equal_tokens_in_500_companies(seed: int) -> None:
     asyncio.run(_equal_in_any_company(range(seed, seed + 1)))
 
 
-async def _programs(seeds: range) -> None:
-    """One program a seed and offset, fifty at once."""
-    for offset in (-1, 0):
-        local = engine(offset=offset, tokens=128)
+async def _programs(seeds: range, heads: Iterable[dict[str, Any]]) -> None:
+    """One program a seed and way to read, fifty at once."""
+    for head in heads:
+        local = engine(tokens=128, **head)
         for begin in range(seeds.start, seeds.stop, 50):
             branches = await run_programs(local, PROMPTS, range(begin, begin + 50))
-            compare(model(offset=offset, slots=False), branches[::10])
+            compare(model(slots=False), branches[::10])
         await local.close()
 
 
 async def test_random_programs_over_two_slots_end_and_leave_nothing() -> None:
-    await _programs(range(1000, 1050))
+    await _programs(range(1000, 1050), (HEADS["before, pooled"], HEADS["at, end"]))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-async def test_1000_random_programs_over_two_slots_end_and_leave_nothing() -> None:
-    await _programs(range(1100, 1600))
+@pytest.mark.timeout(2700)
+async def test_3000_random_programs_over_two_slots_end_and_leave_nothing() -> None:
+    await _programs(range(1100, 1600), HEADS.values())

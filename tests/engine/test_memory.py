@@ -14,32 +14,34 @@ from engine import tiny_reflective
 from reflectgen.config import Sampling
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.local.attention import register
-from reflectgen.engine.local.cache import SlotLayer, Slots
+from reflectgen.engine.local.cache import Part, Slots
 from reflectgen.engine.local.engine import LocalEngine
 
 MEBIBYTE = 2**20
 
 
-@pytest.mark.parametrize("budget", [200_000, 700_000, 3_000_000])
-def test_the_cache_never_exceeds_its_budget_not_even_while_it_is_resized(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every allocation is seen: what all layers hold, and the old and the new tensor of the one that is replaced."""
+@pytest.mark.parametrize(("budget", "pool"), [(200_000, "token"), (700_000, "token"), (3_000_000, "token"), (700_000, "step")])
+def test_the_cache_never_exceeds_its_budget_not_even_while_it_is_resized(
+    budget: int, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every allocation is seen: what all parts hold, and the old and the new tensor of the one that is replaced."""
     highest = 0
-    whole = SlotLayer.resize
+    whole = Part.resize
 
-    def watched(layer: SlotLayer, slots: int, columns: int, kept: int) -> None:
+    def watched(part: Any, slots: int, columns: int, kept: int) -> None:
         nonlocal highest
-        old = layer.keys, layer.values
-        whole(layer, slots, columns, kept)
-        highest = max(highest, layer.owner.bytes + sum(tensor.nbytes for tensor in old))
+        old = part.tensors
+        whole(part, slots, columns, kept)
+        highest = max(highest, part.owner.bytes + sum(tensor.nbytes for tensor in old))
 
-    monkeypatch.setattr(SlotLayer, "resize", watched)
-    asyncio.run(crowd(budget))
+    monkeypatch.setattr(Part, "resize", watched)
+    asyncio.run(crowd(budget, pool))
     assert 0 < highest <= budget
 
 
-async def crowd(budget: int) -> None:
+async def crowd(budget: int, pool: str) -> None:
     """Far more branches than fit, of prompts of unequal length, long enough that columns must grow."""
-    model, grammar = tiny_reflective.model("qwen2", attn_implementation=register()), tiny_reflective.grammar()
+    model, grammar = tiny_reflective.model("qwen2", attn_implementation=register()), tiny_reflective.grammar(pool=pool)
     engine = LocalEngine(model, grammar, kv_budget=budget)
     room = min(100, engine.context // 2)
     sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=room, answer_tokens=4)
@@ -108,12 +110,16 @@ def slots_budget(*, rows: int, columns: int, layers: int, token_bytes: int) -> i
 
 
 def test_a_slot_moves_with_all_that_is_in_it() -> None:
-    """Swap and copy, over keys and values of both layers."""
-    slots = Slots(2, budget=MEBIBYTE)
+    """Swap and copy, over keys and values of both layers, and the states."""
+    slots = Slots(2, budget=MEBIBYTE, states=True)
     for layer in slots.layers:
         layer.lazy_initialization(torch.zeros(1, 2, 1, 4), torch.zeros(1, 2, 1, 4))
+    assert slots.states is not None
+    slots.states.write(torch.zeros(1, 1, 6))
     slots.measure()
+    assert slots.token_bytes == 4 * (2 * 2 * 2 * 4 + 6 + 2 * 2 * 4)
     slots.resize(3, 64, 1)
+    slots.states.states[:] = torch.arange(3.0)[:, None, None]
     for number, layer in enumerate(slots.layers):
         for row in range(3):
             layer.keys[row], layer.values[row] = 10 * number + row, -10 * number - row
@@ -122,3 +128,5 @@ def test_a_slot_moves_with_all_that_is_in_it() -> None:
     for number, layer in enumerate(slots.layers):
         assert layer.keys[:, 0, 0, 0].tolist() == [10 * number + 2, 10 * number + 1, 10 * number + 1]
         assert layer.values[2, 1, 20, 3] == -10 * number
+    assert slots.states.states[:, 0, 0].tolist() == [2, 1, 1]
+    assert slots.states.means([2, 0], [(9, 11), (3, 4)]).tolist() == [[0.5] * 6, [2.0] * 6]

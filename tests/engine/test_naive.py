@@ -61,6 +61,27 @@ async def test_at_offset_0_the_head_reads_at_the_step_token() -> None:
             assert step.logit == pytest.approx(graded[len(PROMPT) + step.token_span[1] - 1].item(), abs=1e-4)
 
 
+@pytest.mark.parametrize("offset", [-1, 0])
+async def test_a_pooling_head_reads_the_mean_over_all_of_a_step_s_tokens(offset: int) -> None:
+    naive = NaiveEngine(model(), grammar(offset=offset, pool="step"), CONTEXT)
+    for branch in await think(naive.branches(PROMPT, 4, PLAIN, seed=1)):
+        states = reread(naive, branch).hidden_states[-2][0]  # (T, D)
+        for step in branch.steps:
+            tokens = torch.arange(*step.token_span) + len(PROMPT) + offset
+            assert step.logit == pytest.approx(naive.model.grade(states[tokens].mean(0)).item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("offset", [-1, 0])
+async def test_a_graded_end_is_read_at_the_token_that_closed_it(offset: int) -> None:
+    naive = NaiveEngine(model(), grammar(offset=offset, grade_end=True), CONTEXT)
+    branches = await think(naive.branches(PROMPT, 12, PLAIN, seed=1))
+    ended = [branch for branch in branches if len(branch.steps) > 1 and branch.steps[-1].token_span[1] == len(branch.ids)]
+    assert len(ended) > 3
+    for branch in ended:
+        graded = naive.model.grade(reread(naive, branch).hidden_states[-2][0])  # (T,)
+        assert branch.steps[-1].logit == pytest.approx(graded[offset - 1].item(), abs=1e-4)
+
+
 async def test_a_draw_depends_on_key_and_position_alone() -> None:
     naive = engine()
     [branch] = await think(naive.branches(PROMPT, 1, PLAIN, seed=2))

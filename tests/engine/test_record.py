@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engine.rig import CLOSE, DOT, OPEN, A, B, C, grammar
 
-from reflectgen.engine.record import Trace, mean_drawn, read_positions, step_spans, trace_steps
+from reflectgen.engine.record import Trace, mean_drawn, read_windows, step_spans, trace_steps
 
 PROMPT = [A, B]
 COMPLETION = [OPEN, A, DOT, B, DOT, C, CLOSE, A, DOT]
@@ -27,9 +27,23 @@ def test_spans_begin_behind_the_opening_tag_and_count_from_the_completion() -> N
 
 
 def test_the_head_reads_before_or_at_the_step_token() -> None:
-    assert read_positions(grammar(offset=-1), PROMPT, COMPLETION) == [3, 5]
-    assert read_positions(grammar(offset=0), PROMPT, COMPLETION) == [4, 6]
-    assert read_positions(grammar(offset=-1), PROMPT, [CLOSE]) == [1]
+    assert read_windows(grammar(offset=-1), PROMPT, COMPLETION) == [(3, 4), (5, 6)]
+    assert read_windows(grammar(offset=0), PROMPT, COMPLETION) == [(4, 5), (6, 7)]
+    assert read_windows(grammar(offset=-1), PROMPT, [CLOSE]) == [(1, 2)]
+
+
+def test_a_pooling_head_reads_all_of_a_step_s_states() -> None:
+    assert read_windows(grammar(offset=-1, pool="step"), PROMPT, COMPLETION) == [(2, 4), (4, 6)]
+    assert read_windows(grammar(offset=0, pool="step"), PROMPT, COMPLETION) == [(3, 5), (5, 7)]
+    assert read_windows(grammar(offset=-1, pool="step"), PROMPT, COMPLETION, [(2, 3)]) == [(2, 6)]
+    assert read_windows(grammar(offset=-1, pool="step"), PROMPT, [CLOSE]) == [(1, 2)]
+
+
+def test_a_graded_end_is_one_more_step_that_takes_the_closing_tag() -> None:
+    assert step_spans(grammar(grade_end=True), PROMPT, COMPLETION) == [(1, 3), (3, 5), (5, 7)]
+    assert read_windows(grammar(grade_end=True), PROMPT, COMPLETION)[-1] == (7, 8)
+    assert read_windows(grammar(grade_end=True, pool="step"), PROMPT, COMPLETION)[-1] == (6, 8)
+    assert step_spans(grammar(grade_end=True), PROMPT, [A, DOT, CLOSE]) == [(0, 2)]
 
 
 def test_steps_of_a_trace() -> None:

@@ -27,12 +27,14 @@ SCALE = 4.0
 CONTEXT = 256
 
 
-def grammar(*, tags: tuple[str, str] | None = TAGS, offset: int = -1, has_head: bool = True) -> Grammar:
+def grammar(
+    *, tags: tuple[str, str] | None = TAGS, grade_end: bool = False, offset: int = -1, has_head: bool = True, **fields: Any
+) -> Grammar:
+    """`fields` are further ones of `Grammar`."""
     table = TokenTable(TOKENIZER)
-    segmenter = Segmenter.bind("blank_line", tags, table)
-    return Grammar(
-        table=table, segmenter=segmenter, eos=frozenset({EOS}), aggregate="geometric", offset=offset, has_head=has_head
-    )
+    segmenter = Segmenter.bind("blank_line", tags, table, grade_end)
+    settings = {"aggregate": "geometric", "has_head": has_head, **fields}
+    return Grammar(table=table, segmenter=segmenter, eos=frozenset({EOS}), offset=offset, **settings)
 
 
 def model(

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig
 
-from reflectgen.config import HeadConfig
+from reflectgen.config import Blend, HeadConfig
 from reflectgen.errors import BackboneMismatch, ModelError
-from reflectgen.model.fingerprint import check_backbone, fingerprint
+from reflectgen.model.fingerprint import check_backbone, fingerprint, head_fingerprint
 from reflectgen.model.reflective import ReflectiveModel
 
 
@@ -63,6 +63,18 @@ def test_precision_attention_and_saving_do_not_change_it(tmp_path: Path, dtype: 
 def test_a_fp32_checkpoint_has_one_in_bfloat16_too() -> None:
     backbone = tiny_models.backbone("qwen2")
     assert fingerprint(backbone) == fingerprint(tiny_models.backbone("qwen2").to(torch.bfloat16))
+
+
+def test_a_heads_fingerprint_is_of_all_that_enters_a_score() -> None:
+    heads = [tiny_models.head(), tiny_models.head(seed=1), tiny_models.head(offset=0), tiny_models.head(temperature=2.0)]
+    changed = tiny_models.head()
+    with torch.no_grad():
+        changed.down.weight[0, 3] += 1e-6
+    found = [head_fingerprint(head) for head in (*heads, changed)]
+    assert len(set(found)) == 5
+    assert found[0] == head_fingerprint(tiny_models.head(blend=Blend(weight=2.0), backbone_name="Some/Model"))
+    assert found[0] == head_fingerprint(tiny_models.head().to(torch.float32))
+    assert found[0].startswith("sprm-") and len(found[0]) == 21
 
 
 def head_config(**settings: object) -> HeadConfig:

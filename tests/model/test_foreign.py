@@ -24,6 +24,16 @@ def test_a_head_comes_back_the_same(layout: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["head.pt"]
 
 
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_a_temperature_goes_into_the_weights(layout: str, tmp_path: Path) -> None:
+    head = tiny_models.head(**OWN_SETTINGS[layout], temperature=2.5)
+    write_foreign(tmp_path / "head.pt", head, layout)
+    again = read_foreign(tmp_path / "head.pt")
+    features = torch.randn(3, tiny_models.WIDTH, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again(features), head(features))
+    assert again.config.temperature == 1.0
+
+
 def score_module(d: int = 4) -> dict[str, torch.Tensor]:
     """The authors' head as they build and save it, in bfloat16."""
     torch.manual_seed(0)
@@ -62,6 +72,7 @@ def test_a_safetensors_file_in_a_known_layout_is_read_too(tmp_path: Path) -> Non
         ("score_module", {"layer": -1}, "layer -2, but this head has layer -1"),
         ("score_module", {"norm": True}, "norm False, but this head has norm True"),
         ("score_module", {"offset": 0}, "offset -1, but this head has offset 0"),
+        ("score_module", {"pool": "step"}, "pool token, but this head has pool step"),
         ("step", {"layer": -1, "norm": True, "offset": 0, "activation": "gelu"}, "activation relu"),
     ],
 )

@@ -31,6 +31,14 @@ def test_a_logit_worked_by_hand() -> None:
     assert logits.tolist() == [1.5, 10.5]
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_the_temperature_divides_the_logit_in_training_too(training: bool) -> None:
+    head = by_hand().train(training)
+    head.dropout.p = 0.0
+    head.config = head.config.model_copy(update={"temperature": 4.0})
+    assert head(torch.tensor([[3.0, -1.0], [0.0, 2.0]])).tolist() == [1.5 / 4, 10.5 / 4]
+
+
 def test_the_shape_is_the_features_without_their_last_axis() -> None:
     assert by_hand()(torch.zeros(5, 7, 2)).shape == (5, 7)
     assert by_hand()(torch.zeros(2)).shape == ()

@@ -67,7 +67,7 @@ class LocalEngine:
         config = model.backbone.config.get_text_config(decoder=True)  # type: ignore[union-attr, operator]
         if kv_budget is not None and kv_budget < 1:
             raise OptionError(f"The cache budget is {kv_budget} bytes: give a positive number.")
-        self.slots = Slots(config.num_hidden_layers, kv_budget or default_budget(model.device))
+        self.slots = Slots(config.num_hidden_layers, kv_budget or default_budget(model.device), states=grammar.pools)
         self.passes = Passes(model, self.slots)
         self._probe()
         self.context = min(model.context, self.slots.most_columns)
@@ -148,6 +148,7 @@ class LocalEngine:
         while True:
             try:
                 if (plan := self.planner.plan()) is None:
+                    self.seating.rest()
                     return
                 self._apply(plan, await loop.run_in_executor(self._thread, self._run, plan))
             except Exception as error:
@@ -176,7 +177,12 @@ class LocalEngine:
         tokens, logprobs, confidences = (column.tolist() for column in outcome.draw)
         grades = self._grade(plan, kept, tokens, outcome.features)
         for row in kept:
-            if not _hand(plan.seats[row].branch, tokens[row], logprobs[row], confidences[row], grades.get(row)):
+            branch = plan.seats[row].branch
+            if branch.awaiting == plan.decode.positions[row]:
+                branch.settle(grades.pop(row, None))
+            if branch.state == "live" and branch.awaiting is None:
+                branch.append(tokens[row], logprobs[row], confidences[row], grades.get(row))
+            else:
                 plan.seats[row].refed = True
 
     def _kept(self, plan: Plan) -> list[int]:
@@ -195,9 +201,17 @@ class LocalEngine:
         """The head's logit of each row that ended a step with this token, or awaited the state that was just computed."""
         if features is None:
             return {}
-        branches = [seat.branch for seat in plan.seats]
-        rows = [row for row in kept if branches[row].awaiting is not None or branches[row].grades(tokens[row])]
-        return dict(zip(rows, self.passes.grade(features[rows]), strict=True)) if rows else {}
+        windows = {}
+        for row in kept:
+            branch = plan.seats[row].branch
+            if branch.awaiting == plan.decode.positions[row]:
+                windows[row] = branch.window()
+            elif branch.awaiting is None and branch.grades(tokens[row]):
+                windows[row] = branch.window(tokens[row])
+        if not windows:
+            return {}
+        rows = list(windows)
+        return dict(zip(rows, self.passes.grade(features[rows], rows, list(windows.values())), strict=True))
 
     def _fail(self, error: str) -> list[Branch]:
         """A step failed: what was live in it becomes a record of it, and what the cache holds is no longer known.
@@ -231,14 +245,3 @@ class LocalEngine:
 def _carry_out(operations: Sequence[Operation]) -> None:
     for operation in operations:
         operation()
-
-
-def _hand(branch: Branch, token: int, logprob: float, confidence: float, logit: float | None) -> bool:
-    """Give a branch what was computed for it; whether it took the token, which one that halts on a late grade does not."""
-    if branch.awaiting is not None:
-        branch.settle(logit)
-        logit = None
-    if branch.state != "live":
-        return False
-    branch.append(token, logprob, confidence, logit)
-    return True

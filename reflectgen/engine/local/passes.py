@@ -7,6 +7,7 @@ Shapes: R rows (slots low to high - 1), Q new tokens a row, C columns in use, D 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,8 @@ class Fill:
     positions: NDArray[np.int64]
     """(R, Q); padding is written to a column that decoding will write again."""
     used: int
-    graded: tuple[tuple[int, int], ...] = ()
-    """(row, column) of the states that the head is to read."""
+    graded: tuple[tuple[int, tuple[int, int]], ...] = ()
+    """(row, half-open range of positions) of the states that the head is to read; the last is one that is fed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +65,34 @@ class Passes:
         """Feed the tokens; return the head's logits for `job.graded`."""
         positions = torch.from_numpy(job.positions).to(self.device)
         output = self.model.body(**self._inputs(job.low, job.tokens, positions, job.used))
+        self._keep(output.features)
         if not job.graded or output.features is None:
             return []
-        rows, columns = zip(*job.graded, strict=True)
-        return self.grade(output.features[list(rows), list(columns)])
+        rows = [row for row, _ in job.graded]
+        columns = [high - 1 - int(job.positions[row, 0]) for row, (_, high) in job.graded]
+        windows = [window for _, window in job.graded]
+        return self.grade(output.features[rows, columns], [job.low + row for row in rows], windows)
 
     def decode(self, job: Decode) -> tuple[Draw, Tensor | None]:
         """Feed the pending tokens and draw the next: what was drawn, and the features (R, D) of the states in hand."""
         positions = torch.from_numpy(job.positions).to(self.device).unsqueeze(1)
         inputs = self._inputs(0, job.tokens[:, None], positions, int(job.positions.max()) + 1)
         output = self.model(**inputs, graded=False, logits_to_keep=1)
+        self._keep(output.features)
         numbers = uniforms(job.keys, job.draws)
         features = None if output.features is None else output.features[:, -1]
         return draw(output.logits[:, -1], numbers, job.knobs), features
 
-    def grade(self, features: Tensor) -> list[float]:
-        """The head's logits for features (N, D)."""
-        logits: list[float] = self.model.grade(features).tolist()
+    def grade(self, features: Tensor, slots: Sequence[int], windows: Sequence[tuple[int, int]]) -> list[float]:
+        """The head's logits for N steps: on the last state of each (N, D), or on the mean over its window of its slot."""
+        read = features if self.slots.states is None else self.slots.states.means(slots, windows)
+        logits: list[float] = self.model.grade(read).tolist()
         return logits
+
+    def _keep(self, features: Tensor | None) -> None:
+        """Keep the features (R, Q, D) of this pass where means over them are read."""
+        if self.slots.states is not None and features is not None:
+            self.slots.states.write(features)
 
     def _inputs(self, low: int, tokens: NDArray[np.int64], positions: Tensor, used: int) -> dict[str, Any]:
         self.slots.aim(low, low + len(tokens), positions, used)

@@ -75,7 +75,7 @@ class Planner:
             positions[row, :count] = np.arange(start, start + count)
             positions[row, count:] = length - 1
             if seat.branch.awaiting is not None and start <= seat.branch.awaiting < start + count:
-                graded.append((row, seat.branch.awaiting - start))
+                graded.append((row, seat.branch.window()))
                 seats.append(seat)
             seat.cached += count
             self._count_fed(seat, count)

@@ -85,6 +85,11 @@ class Seating:
         self._size, self._columns = 1, COLUMNS
         self._operations = [partial(self.slots.resize, self._size, self._columns, 0)]
 
+    def rest(self) -> None:
+        """Nothing is live: where no seat is kept either, what comes next is computed as if it were the first."""
+        if not self.seats:
+            self.clear()
+
     def arrange(self) -> list[Seat]:
         """Seat whom the budget allows; return the live seats, which lie in slots 0 to n - 1."""
         self._tick += 1
