@@ -1,121 +1,242 @@
-"""The self-supervised process reward (SPR) loss: every step of a trace is taught the outcome of the whole trace.
+"""Losses of the SPRM head, by name: every step of a trace is taught what became of the whole trace.
 
 Source: arXiv 2507.01951, SPR loss: y = 1 if the trace's final answer is correct, else 0, and
 L = (1/n) sum_i w_i BCE(Score_i, y), with w_i = 1 where the head's own verdict (Score_i > 0.5) agrees with y, else 0.
 A batch's loss is the mean of L over its traces.
 
-Functions are pure: tensors in, (loss, metrics) out. The kept-only loss can fall while nothing is learnt, since w may
-drop every hard step or leave one class only; so the metrics also hold the loss over all steps, the kept share of each
-class, and how well trace scores tell right from wrong.
+| name | w | what weighs the same |
+| --- | --- | --- |
+| `paper` | dynamic | all traces that count, and all steps of a trace |
+| `warmup`, `bce` | 1 | the same: for before the head's verdicts mean anything, and as the plain loss |
+| `soft` | 1 | the same; steps are taught given labels in [0, 1] (Monte Carlo, judge, oracle) |
+| `orm` | 1 | all traces; only the last step of each is graded (an outcome reward model) |
+| `even`, `even_paper` | 1, dynamic | right and wrong traces of the batch: c+ = (T + 2) / (2 (T+ + 1)), and c- likewise |
+| `official` | dynamic | as the released code: classes balanced by their numbers of kept steps (`official`) |
+| `group`, `group_paper`, `group_orm` | 1, dynamic, 1 | problems with both right and wrong traces; both halves of each |
+| `pairwise`, `pairwise_paper` | 1, dynamic | such problems, and all pairs of a right and a wrong trace of each |
+
+Group balance and pairs leave out problems whose traces are all right or all wrong, so that labels say nothing of how hard
+a problem is; the other losses learn from these too.
+
+Functions are pure: tensors in, (loss, metrics) out. The kept-only loss can fall while nothing is learnt, since w may drop
+every hard step or leave one class only; so the metrics also hold the loss over all steps, the kept share of each class, and
+how well trace scores tell right from wrong, overall and within problems. Over several ranks every rank returns the value
+and the metrics of the joint batch, and the mean of their gradients is its gradient (`reflectgen.train.graded`).
 
 Deviations:
 1. Traces that were cut off (`ended` False) are left out: their outcome is not known. The authors mean to, but their mask
    has no effect.
-2. `balance="even"` gives each class half of the weight of a batch: c+ = (B + 2) / (2 (B+ + 1)) and likewise c-, counted
-   over traces. The authors count kept steps instead. `balance="none"` is the formula above.
-
-Shapes: B traces, S graded steps of all of them.
+2. Where labels of steps are given they take the outcome's place as y, in every loss but `pairwise`.
+3. `pairwise_paper`: a pair's value is that of the whole traces; w says which steps get its gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reflectgen import registry
+from reflectgen.errors import OptionError
+from reflectgen.train.graded import Graded, Keep, Reduce, Traces, alone, join, last_steps, tabulate
+from reflectgen.train.pairs import auc, auc_within, mean_over_problems, pairs
+
+__all__ = ["LOSSES", "OFFICIAL_GRADIENT_SCALE", "Graded", "Loss", "Metrics", "auc", "named_loss", "scale_gradient"]
+
 Metrics = dict[str, Tensor]
-"""Detached scalars; a quantity that a batch does not define (one class only) is left out."""
+"""Detached scalars under the same names for every batch; NaN for what a batch does not define (one class only)."""
+
+OFFICIAL_GRADIENT_SCALE = 1e-4
+"""The released code's scale of the head's gradient into the backbone, for `scale_gradient` beside the loss `official`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graded:
-    """The head's verdicts on the steps of a batch, with the outcomes of its traces."""
-
-    logits: Tensor
-    """Head outputs (S,)."""
-    trace: Tensor
-    """Row of the trace that each step belongs to (S,), int64 in [0, B)."""
-    correct: Tensor
-    """Whether each trace's final answer is right (B,), bool."""
-    ended: Tensor
-    """Whether each trace ended by itself (B,), bool; one that was cut off is left out."""
-
-    @property
-    def outcomes(self) -> Tensor:
-        """Each step's label: its trace's outcome (S,), as floats."""
-        return self.correct[self.trace].to(self.logits.dtype)
+# -- which steps are kept ----------------------------------------------------------------------------------------------
 
 
-def agreeing(logits: Tensor, outcomes: Tensor) -> Tensor:
-    """The paper's dynamic weight w_i: 1 where the head's verdict agrees with the outcome (a logit of 0 never does)."""
-    return torch.where(outcomes > 0.5, logits > 0, logits < 0).to(logits.dtype)
+def agreeing(logits: Tensor, targets: Tensor) -> Tensor:
+    """The paper's dynamic weight w_i: 1 where the head's verdict agrees with the target (a logit of 0 never does)."""
+    return torch.where(targets > 0.5, logits > 0, logits < 0).to(logits.dtype)
 
 
-def everything(logits: Tensor, outcomes: Tensor) -> Tensor:
-    """w_i = 1: for the warm-up, before the head's verdicts mean anything."""
+def everything(logits: Tensor, targets: Tensor) -> Tensor:
+    """w_i = 1."""
     return torch.ones_like(logits)
 
 
-WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"paper": agreeing, "warmup": everything}
-"""Name of a preset -> (logits (S,), outcomes (S,)) -> step weights (S,)."""
+# -- what weighs the same ----------------------------------------------------------------------------------------------
+
+Balance = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(correct (N,) bool, counted (N,) bool, group (N,) int64) -> weight of each trace (N,), 0 where it does not count."""
 
 
-def _even(correct: Tensor, counted: Tensor) -> Tensor:
+def each(correct: Tensor, counted: Tensor, group: Tensor) -> Tensor:
+    """Traces weigh the same, 1 in all."""
+    return counted / counted.sum().clamp(min=1)
+
+
+def even(correct: Tensor, counted: Tensor, group: Tensor) -> Tensor:
+    """Right and wrong traces weigh the same, about 1 in all: c / T, with counts plus one so that a lone class is tame."""
     total, right = counted.sum(), (counted & correct).sum()
-    return torch.where(correct, (total + 2) / (2 * (right + 1)), (total + 2) / (2 * (total - right + 1)))
+    weights = torch.where(correct, (total + 2) / (2 * (right + 1)), (total + 2) / (2 * (total - right + 1)))
+    return weights * counted / total.clamp(min=1)
 
 
-BALANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "none": lambda correct, counted: torch.ones_like(correct, dtype=torch.float32),
-    "even": _even,
-}
-"""Name -> (correct (B,), counted (B,)) -> trace weights (B,)."""
+def halves(correct: Tensor, counted: Tensor, group: Tensor) -> Tensor:
+    """Problems with right and wrong traces weigh the same, 1 in all; so do both halves of a problem, and traces of a half."""
+    problems, place = group.unique(return_inverse=True)
+    half = 2 * place + correct  # (N,)
+    sizes = torch.bincount(half[counted], minlength=2 * len(problems)).view(-1, 2)
+    mixed = (sizes > 0).all(dim=1, keepdim=True)
+    weights = mixed / (2 * sizes.clamp(min=1) * mixed.sum().clamp(min=1))
+    return weights.flatten()[half] * counted
 
 
-def spr_loss(graded: Graded, *, preset: str = "paper", balance: str = "none") -> tuple[Tensor, Metrics]:
-    """The SPR loss of a batch, a scalar that is 0 (and still differentiable) where no trace counts.
+# -- from traces to a scalar -------------------------------------------------------------------------------------------
 
-    Metrics: `spr` (this loss), `spr_all` (with w = 1), `kept_right` and `kept_wrong` (share of the class's steps with
-    w = 1), `gap` (mean score of right traces less that of wrong ones) and `auc` (of trace scores).
+
+@dataclass(frozen=True, slots=True)
+class MeanOverSteps:
+    """sum_t weight_t (1/n_t) sum_i w_i BCE_i, with weights by `balance` over these traces."""
+
+    balance: Balance
+
+    def __call__(self, traces: Traces) -> Tensor:
+        """A scalar; 0 where no trace counts."""
+        return _weighed(traces, self.balance(traces.correct, traces.counted, traces.group))
+
+    @staticmethod
+    def given(traces: Traces) -> Tensor:
+        """The same with the weights that were given, which are 1 in the mean over the batch that these are a part of."""
+        return _weighed(traces, traces.weight * traces.counted / max(1, len(traces.weight)))
+
+
+def _weighed(traces: Traces, weights: Tensor) -> Tensor:
+    """The mean over each trace's steps, and their sum by `weights` (N,)."""
+    means = traces.errors.sum(1) / traces.steps.sum(1).clamp(min=1)  # (N,)
+    return (weights * means).sum()
+
+
+def official(traces: Traces) -> Tensor:
+    """The released code's: sum(w c BCE) / (sum(w c) + 1e-5), with c+ = 1.5 neg / (pos + neg) and c- = pos / (pos + neg).
+
+    pos and neg are the numbers of kept steps of the two classes in the whole batch, each plus one.
     """
-    logits, outcomes = graded.logits, graded.outcomes
-    steps = torch.bincount(graded.trace, minlength=len(graded.correct))  # (B,)
-    counted = graded.ended & (steps > 0)  # (B,)
-    traces = BALANCES[balance](graded.correct, counted) * counted / counted.sum().clamp(min=1)  # (B,)
-    share = (traces / steps.clamp(min=1))[graded.trace]  # (S,)
-    weights = WEIGHTS[preset](logits.detach(), outcomes)  # (S,)
-    errors = F.binary_cross_entropy_with_logits(logits, outcomes, reduction="none")  # (S,)
-    loss = (share * weights * errors).sum()
-    metrics = {"spr": loss.detach(), "spr_all": (share * errors).sum().detach()}
-    return loss, metrics | _kept(graded, weights) | _separation(graded, steps, counted)
+    counted = traces.counted.unsqueeze(1)
+    kept, errors = (traces.kept * counted).sum(0), (traces.errors * counted).sum(0)  # (2,) each: wrong, right
+    wrong, right = kept + 1
+    balance = torch.stack([right, 1.5 * wrong]) / (right + wrong)  # (2,)
+    return (balance * errors).sum() / ((balance * kept).sum() + 1e-5)
 
 
-def _kept(graded: Graded, weights: Tensor) -> Metrics:
-    """Share of each class's steps that the weights keep, among traces that ended."""
-    inside = graded.ended[graded.trace]
-    classes = {"kept_right": inside & graded.correct[graded.trace], "kept_wrong": inside & ~graded.correct[graded.trace]}
-    return {name: weights[members].mean() for name, members in classes.items() if members.any()}
+def bradley_terry(traces: Traces) -> Tensor:
+    """-log sigmoid(s_right - s_wrong), mean over a problem's pairs and over problems; 0 where no problem has a pair.
+
+    s is the log of the trajectory score, mean log sigmoid(logit): the very number by which the best trace is chosen. It
+    is at most 0, so no step's certainty makes up for a step that is thought wrong, as it would in a mean of logits.
+    """
+    right, wrong = pairs(traces.correct, traces.counted, traces.group)
+    margins = traces.score[right] - traces.score[wrong]  # (P,)
+    return mean_over_problems(F.softplus(-margins), traces.group[right])
 
 
-def _separation(graded: Graded, steps: Tensor, counted: Tensor) -> Metrics:
-    """How trace scores (geometric means of step scores) differ between the classes."""
-    logs = torch.zeros(len(steps), dtype=graded.logits.dtype, device=graded.logits.device)
-    logs.index_add_(0, graded.trace, F.logsigmoid(graded.logits.detach()))
-    scores, correct = (logs / steps.clamp(min=1)).exp()[counted], graded.correct[counted]
-    if not correct.any() or correct.all():
-        return {}
-    return {"gap": scores[correct].mean() - scores[~correct].mean(), "auc": auc(scores, correct)}
+# -- the losses --------------------------------------------------------------------------------------------------------
 
 
-def auc(scores: Tensor, positive: Tensor) -> Tensor:
-    """Chance that a positive scores above a negative, ties counted half: (N,), (N,) bool -> scalar; NaN for one class."""
-    above = scores[positive][:, None] - scores[~positive][None, :]
-    return ((above > 0).float() + 0.5 * (above == 0).float()).mean()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """One loss of the head. Its scalar is differentiable also where it is 0 because no trace counts."""
+
+    objective: Callable[[Traces], Tensor]
+    keep: Keep = everything
+    last_only: bool = False
+    """Whether only the last step of each trace is graded."""
+    needs_labels: bool = False
+    """Whether labels of steps must be given."""
+
+    def __call__(self, graded: Graded, reduce: Reduce = alone) -> tuple[Tensor, Metrics]:
+        """The loss and its metrics; `reduce` is called exactly once, whatever the batch holds.
+
+        Metrics: `spr` (this loss), `spr_all` (with w = 1), `kept_right` and `kept_wrong` (share of the class's steps with
+        w = 1), `gap` (mean score of right traces less that of wrong ones), `auc` (of trace scores) and `auc_within` (its
+        mean over problems with right and wrong traces). Raises `OptionError` where labels or weights do not fit the loss.
+        """
+        objective = self._objective(graded)
+        steps = last_steps(graded) if self.last_only else graded
+        traces, ranks = join(tabulate(steps, self.keep), graded.first, graded.total, reduce)
+        loss = objective(traces)
+        with torch.no_grad():
+            metrics = {"spr": loss.detach(), "spr_all": objective(traces.unfiltered), **_kept(traces), **_separation(traces)}
+        return scale_gradient(loss, ranks), metrics
+
+    @property
+    def unfiltered(self) -> Loss:
+        """The same loss with w = 1: its warm-up."""
+        return replace(self, keep=everything)
+
+    def weights(self, correct: Tensor, counted: Tensor, group: Tensor) -> Tensor:
+        """Weights (N,) of all traces of a batch, for `Graded.weight` of the equal parts that it is computed in.
+
+        The mean over the parts' losses is then the loss of the whole, however the traces of a problem are scattered over
+        ranks and accumulated micro-batches. `counted` (N,) says which traces ended by themselves and have a step. Raises
+        `OptionError` for a loss that weighs steps or pairs.
+        """
+        return self._by_trace.balance(correct, counted, group) * len(correct)
+
+    @property
+    def _by_trace(self) -> MeanOverSteps:
+        if not isinstance(self.objective, MeanOverSteps):
+            raise OptionError("This loss weighs steps or pairs, not traces: give it whole batches, without Graded.weight.")
+        return self.objective
+
+    def _objective(self, graded: Graded) -> Callable[[Traces], Tensor]:
+        if self.needs_labels and graded.labels is None:
+            raise OptionError("This loss teaches given labels of steps and there are none: make some with reflectgen label.")
+        return self.objective if graded.weight is None else self._by_trace.given
 
 
-def scale_gradient(features: Tensor, scale: float) -> Tensor:
-    """`features`, with the gradient that flows back through them scaled: the released code's f s + stop(f) (1 - s)."""
-    return features if scale == 1 else features * scale + features.detach() * (1 - scale)
+LOSSES: dict[str, Loss] = {
+    "paper": Loss(objective=MeanOverSteps(each), keep=agreeing),
+    "official": Loss(objective=official, keep=agreeing),
+    "warmup": Loss(objective=MeanOverSteps(each)),
+    "bce": Loss(objective=MeanOverSteps(each)),
+    "soft": Loss(objective=MeanOverSteps(each), needs_labels=True),
+    "orm": Loss(objective=MeanOverSteps(each), last_only=True),
+    "even": Loss(objective=MeanOverSteps(even)),
+    "even_paper": Loss(objective=MeanOverSteps(even), keep=agreeing),
+    "group": Loss(objective=MeanOverSteps(halves)),
+    "group_paper": Loss(objective=MeanOverSteps(halves), keep=agreeing),
+    "group_orm": Loss(objective=MeanOverSteps(halves), last_only=True),
+    "pairwise": Loss(objective=bradley_terry),
+    "pairwise_paper": Loss(objective=bradley_terry, keep=agreeing),
+}
+"""Name -> loss; the module's docstring tells them apart."""
+
+
+def named_loss(name: str) -> Loss:
+    """The loss of that name, or an installed one, or `module:attribute`; raises `OptionError` where there is none."""
+    return registry.find("loss", name, LOSSES)
+
+
+def _kept(traces: Traces) -> Metrics:
+    """Share of each class's steps that is kept, among traces that count."""
+    counted = traces.counted.unsqueeze(1)
+    wrong, right = (traces.kept * counted).sum(0) / (traces.steps * counted).sum(0)
+    return {"kept_right": right, "kept_wrong": wrong}
+
+
+def _separation(traces: Traces) -> Metrics:
+    """How trace scores (geometric means of step scores) differ between right and wrong."""
+    logs, correct = traces.score[traces.scored], traces.correct[traces.scored]
+    return {
+        "gap": logs[correct].exp().mean() - logs[~correct].exp().mean(),
+        "auc": auc(logs, correct),
+        "auc_within": auc_within(traces.score, traces.correct, traces.scored, traces.group),
+    }
+
+
+def scale_gradient(values: Tensor, scale: float) -> Tensor:
+    """`values`, with the gradient that flows back through them scaled: the released code's f s + stop(f) (1 - s)."""
+    return values if scale == 1 else values * scale + values.detach() * (1 - scale)

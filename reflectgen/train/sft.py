@@ -40,7 +40,7 @@ from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.tap import FeatureTap, decoder_of
 from reflectgen.steps import Segmenter, TokenTable, read_index
 from reflectgen.train.corpus import Corpus, Row, corpus_texts
-from reflectgen.train.loss import Graded, auc, scale_gradient, spr_loss
+from reflectgen.train.loss import Graded, auc, named_loss, scale_gradient
 from reflectgen.train.muon import MuonAdamW
 from reflectgen.train.vocabulary import TAGS, build_tokenizer
 
@@ -58,6 +58,7 @@ def run(config: SupervisedConfig, output: Path, resume: bool = True) -> None:
     """
     if output.exists() and any(output.iterdir()):
         raise InputError(f"The folder {output} is not empty: name another, or delete it to train anew.")
+    named_loss(config.spr.loss)  # an unknown name is told before anything is written
     checkpoints = output.with_name(f"{output.name}-{CHECKPOINTS}")
     _claim(checkpoints, config, resume)
     tokenizer = build_tokenizer(corpus_texts(config.corpus), config.backbone.vocab_size, config.backbone.context)
@@ -143,6 +144,7 @@ class SupervisedTrainer(Trainer):
     def __init__(self, config: SupervisedConfig, backbone: Any, tokenizer: Any, folder: Path) -> None:
         """Train `backbone`, whose `sprm_head` is a fresh head, with checkpoints in `folder`."""
         self.config = config
+        self.spr = named_loss(config.spr.loss)
         self.sums: dict[str, list[float]] = defaultdict(list)
         self.began = time.perf_counter()
         self.tap = FeatureTap(backbone, config.head.layer, config.head.norm)
@@ -189,16 +191,15 @@ class SupervisedTrainer(Trainer):
             ended=torch.ones_like(inputs["correct"]),
         )
         filtered = self.state.global_step >= spr.filter_start * self.state.max_steps
-        loss, metrics = spr_loss(graded, preset="paper" if filtered else "warmup", balance=spr.balance)
-        readings = inputs["readings"]
-        if readings.any() and not readings.all():
-            metrics["step_auc"] = auc(graded.logits.detach(), readings)
-        self._note(**metrics)
+        loss, metrics = (self.spr if filtered else self.spr.unfiltered)(graded)
+        self._note(**metrics, step_auc=auc(graded.logits.detach(), inputs["readings"]))
         return loss
 
     def _note(self, **metrics: Tensor) -> None:
+        """Keep the metrics that this batch defines."""
         for name, value in metrics.items():
-            self.sums[name].append(value.item())
+            if not value.isnan():
+                self.sums[name].append(value.item())
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last line, and the seconds of this run."""
