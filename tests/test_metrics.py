@@ -237,3 +237,11 @@ def test_wilson_by_hand() -> None:
     assert metrics.wilson(10, 10)[1] == pytest.approx(1)
     # z^2 = 3.8415: centre (0.8 + 0.19207) / 1.38415, half-width 1.96 sqrt(0.016 + 0.0096037) / 1.38415
     assert metrics.wilson(8, 10) == pytest.approx((0.49016, 0.94331), abs=1e-4)
+
+
+def test_first_errors_by_hand() -> None:
+    """Of three traces with an error one is found, of two without it both: 2 (1/3) 1 / (4/3) = 1/2."""
+    gold, found = np.array([0, 2, 1, metrics.NO_ERROR, metrics.NO_ERROR]), np.array([0, 1, -1, -1, -1])
+    assert metrics.first_error_f1(gold, found) == pytest.approx(0.5)
+    assert metrics.first_error_f1(gold, np.zeros(5, dtype=np.int64)) == 0  # all are flagged
+    assert math.isnan(metrics.first_error_f1(gold[:3], found[:3]))
