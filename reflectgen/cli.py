@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import reflectgen
-from reflectgen.commands import demo, heads, info, score, solve, train
+from reflectgen.commands import demo, heads, info, label, retrofit, rollout, rollouts, score, solve, study, train
 from reflectgen.errors import ReflectgenError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -48,6 +48,11 @@ app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.command("import")(heads.import_head)
 app.command("export")(heads.export_head)
+app.command("rollout")(rollout.rollout)
+app.add_typer(rollouts.app)
+app.command("label")(label.label)
+app.command("retrofit")(retrofit.retrofit)
+app.command("study")(study.study)
 app.command("train")(train.train)
 
 

@@ -9,7 +9,7 @@ import pytest
 from reflectgen.config import Sampling
 from reflectgen.engine.scripted import Script, ScriptedEngine
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
-from reflectgen.reflector import Reflector, check, thinkings
+from reflectgen.reflector import Reflector, check, thinkings, unit
 from reflectgen.types import Problem
 
 GOOD = Script("Two and two.\n\nThat is 4.\n\n</think>", reply="\\boxed{4}", logits=(1.0, 2.0))
@@ -60,6 +60,27 @@ def test_many_problems_come_back_as_they_finish(model: Reflector) -> None:
     problems = [Problem(text=text, id=text) for text in ("Three", "Two", "Four")]
     results = {result.problem.id: result.answer for result in model.solve_many(problems, k=2, concurrency=2)}
     assert results == {"Three": "5", "Two": "4", "Four": "4"}
+
+
+def test_problems_solved_together_all_live_at_once(model: Reflector) -> None:
+    problems = [Problem(text=text, id=text) for text in ("Three", "Two", "Four")]
+    live: list[int] = []
+    results = model.solve_together(problems, k=2, observe=lambda branch: live.append(model.engine.held))
+    assert {result.problem.id: result.answer for result in results} == {"Three": "5", "Two": "4", "Four": "4"}
+    assert live[0] == 6
+    assert list(model.solve_together([])) == []
+
+
+def test_an_error_or_a_dropped_iterator_ends_all_that_is_solved_together(model: Reflector) -> None:
+    with pytest.raises(InputError, match="The prompt is empty"):
+        list(model.solve_together(["Two", ""], k=1))
+    results = model.solve_together(["Two", "Three"], k=1)
+    assert next(results).answer in ("4", "5")
+    results.close()
+    assert model.solve("Two", k=2).answer == "4"
+    model.close()
+    with pytest.raises(OptionError, match="was closed"):
+        next(model.solve_together(["Two"]))
 
 
 def test_one_bad_problem_ends_many(model: Reflector) -> None:
@@ -113,6 +134,10 @@ def test_thinkings() -> None:
     assert [thinkings({"effort": effort}) for effort in ("low", "medium", "high")] == [2, 8, 32]
     assert thinkings({}) == 8
     assert thinkings({"k": 5, "effort": "low"}) == 5
+
+
+def test_a_unit_is_as_many_problems_as_fill_a_batch() -> None:
+    assert [unit(k) for k in (1, 2, 8, 32, 300)] == [256, 128, 32, 8, 1]
 
 
 def test_a_text_is_graded_where_its_steps_end(model: Reflector) -> None:

@@ -21,6 +21,20 @@ def test_a_bundled_model_is_small_complete_and_has_a_card(name: str) -> None:
     assert "Apache-2.0" in (folder / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", zoo.HEADS)
+def test_a_shipped_head_is_small_has_a_card_and_is_the_one_of_the_table(name: str) -> None:
+    files = {path.name: path.stat().st_size for path in zoo.head_path(name).iterdir()}
+    assert set(files) == {"README.md", "reflectgen.json", "sprm_head.safetensors"}
+    assert sum(files.values()) <= 8 * MEGABYTE
+    head = json.loads((zoo.head_path(name) / "reflectgen.json").read_text(encoding="utf-8"))["head"]
+    assert head["backbone"] == zoo.HEADS[name].fingerprint and head["backbone_name"] in zoo.HEADS[name].backbones
+
+
+def test_a_head_is_found_by_fingerprint_before_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "HEADS", {"a": zoo.ShippedHead(("Owner/M",), "f1"), "b": zoo.ShippedHead(("Owner/N",), "f2")})
+    assert zoo.head_for("owner/m", "f2") == "b" and zoo.head_for("OWNER/m", "f3") == "a" and zoo.head_for("m", "f3") is None
+
+
 def test_an_unknown_model_is_one_sentence() -> None:
     with pytest.raises(OptionError, match=r"Unknown bundled model 'tinny': choose one of tiny\. Did you mean 'tiny'"):
         zoo.path("tinny")

@@ -2,7 +2,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
+
+from reflectgen import zoo
 
 Run = Callable[..., Result]
 
@@ -36,3 +39,14 @@ def test_a_head_on_another_backbone(run: Run, folder: Path, headless: Path, tmp_
     assert run("info", other, "--head", folder).exit_code == 2
     facts = json.loads(run("info", other, "--head", folder, "--allow-backbone-mismatch", "--json").output)
     assert facts["head's backbone matches"] is False
+
+
+def test_a_head_that_ships_for_the_model_is_shown(
+    run: Run, headless: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprint = json.loads(run("info", headless, "--json").output)["fingerprint"]
+    monkeypatch.setattr(zoo, "HEADS", {folder.name: zoo.ShippedHead(("owner/model",), fingerprint)})
+    monkeypatch.setattr(zoo, "HEADS_FOLDER", folder.parent)
+    facts = json.loads(run("info", headless, "--json").output)
+    assert facts["head"] == "SPRM" and facts["head ships as"] == folder.name and facts["head's backbone matches"] is True
+    assert json.loads(run("info", headless, "--head", "none", "--json").output)["head"] is None

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from reflectgen.config import OptimizerConfig, SupervisedConfig
-from reflectgen.errors import InputError
+from reflectgen.errors import InputError, OptionError
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.tokenizer import load_tokenizer
 from reflectgen.steps import read_index
@@ -110,6 +110,12 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(trained: Path, tmp_path:
 def test_a_finished_model_is_not_overwritten(trained: Path) -> None:
     with pytest.raises(InputError, match="not empty"):
         run(recipe(), trained)
+
+
+def test_an_unknown_loss_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="Unknown loss 'papper'"):
+        run(recipe(spr={"loss": "papper"}), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_checkpoints_of_another_recipe_are_refused_and_deleted_when_beginning_afresh(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rollouts.made import rollout, store
+from typer.testing import Result
+
+from reflectgen.rollouts import Store
+
+Run = Callable[..., Result]
+
+
+def test_a_store_is_shown(run: Run, tmp_path: Path) -> None:
+    made = store(tmp_path / "s", [[rollout(), rollout(sample=1, correct=False)], [rollout("p1", finish="failed", error="?")]])
+    made.write_labels("judge", {("p0", 0): (1.0,)})
+    shown = run("rollouts", "show", made.folder)
+    assert shown.exit_code == 0
+    pairs = dict(line.split("  ", 1) for line in shown.output[shown.output.index("task ") :].splitlines())
+    assert {name: value.strip() for name, value in pairs.items() if name not in ("pass@1", "any right")} == {
+        "task": "wordproblems",
+        "model": "tiny",
+        "backbone": "llama-4x128-0123456789abcdef",
+        "head": "sprm-0123456789abcdef",
+        "step rule": "paper",
+        "labels": "judge",
+        "problems": "2",
+        "traces": "3",
+        "failed traces": "1",
+        "unfinished": "0.0%",
+        "tokens a trace": "3.0",
+        "steps a trace": "1.0",
+    }
+    assert pairs["pass@1"].strip().startswith("75.0% [")
+    told = json.loads(run("rollouts", "show", made.folder, "--json").output)
+    assert (told["traces"], told["labels"], told["header"]["schema"]) == (3, ["judge"], 1)
+
+
+def test_stores_are_merged(run: Run, tmp_path: Path) -> None:
+    first, second = store(tmp_path / "a", [[rollout()]]), store(tmp_path / "b", [[rollout(seed=1)]])
+    done = run("rollouts", "merge", first.folder, second.folder, "--output", tmp_path / "c", "--compact")
+    assert done.exit_code == 0, done.output
+    assert list(Store.open(tmp_path / "c")) == [rollout().compact(), rollout(sample=1, seed=1).compact()]
+
+
+def test_wrong_stores_are_one_sentence(run: Run, tmp_path: Path) -> None:
+    first, other = store(tmp_path / "a", [[rollout()]]), store(tmp_path / "b", [[rollout("p1")]], head="")
+    new = tmp_path / "new"
+    for arguments, sentence in [
+        (("show", tmp_path / "none"), "holds no rollouts"),
+        (("merge", first.folder, tmp_path / "none", "--output", new), "holds no rollouts"),
+        (("merge", first.folder, other.folder, "--output", new), "has another head"),
+        (("merge", first.folder, first.folder, "--output", new), "was sampled with seed 0 in two of the stores"),
+        (("merge", first.folder, "--output", other.folder), "exists already: name another folder"),
+    ]:
+        done = run("rollouts", *arguments)
+        assert done.exit_code == 2 and sentence in done.output and done.output.count("\n") == 1, done.output
+    assert not new.exists()
