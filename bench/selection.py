@@ -53,21 +53,27 @@ def described(found: metrics.Interval) -> dict[str, float]:
 
 
 def step_figures(results: Sequence[Result]) -> dict[str, float]:
-    """What the oracle says of the steps, and how well their scores tell."""
-    verdicts, scores, complete = [], [], []
+    """What the oracle says of the steps, and how well their scores tell.
+
+    A step counts as right for `step_auc` where it and all before it are: nothing mends a trace behind its first error.
+    `step_auc_alone` judges each step by itself.
+    """
+    verdicts, so_far, scores, complete = [], [], [], []
     for result in results:
         for one in result.trajectories:
             judged = wordproblems.judge(result.problem, one.thinking)
             complete.append(len(judged) == len(result.problem.meta["events"]))
             if len(judged) == len(one.steps):
                 verdicts += judged
+                so_far += np.logical_and.accumulate([verdict.right for verdict in judged]).tolist()
                 scores += [step.score or 0.0 for step in one.steps]
     right = np.array([verdict.right for verdict in verdicts])
     return {
         "arithmetic_right": float(np.mean([verdict.arithmetic for verdict in verdicts])),
         "reading_right": float(np.mean([verdict.reading for verdict in verdicts])),
         "number_of_steps_right": float(np.mean(complete)),
-        "step_auc": metrics.auc(right, np.array(scores)),
+        "step_auc": metrics.auc(np.array(so_far), np.array(scores)),
+        "step_auc_alone": metrics.auc(right, np.array(scores)),
     }
 
 

@@ -1,8 +1,8 @@
 """The command line as a whole: help, version, and what it says to every kind of mistake."""
 
+import os
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,21 @@ from typer.testing import CliRunner
 import reflectgen
 from reflectgen.cli import app
 
-COMMANDS = ("solve", "score", "demo", "info", "import", "export", "train", "rollout", "rollouts show", "rollouts merge")
+COMMANDS = (
+    "solve",
+    "score",
+    "demo",
+    "info",
+    "import",
+    "export",
+    "rollout",
+    "rollouts show",
+    "rollouts merge",
+    "label",
+    "retrofit",
+    "study",
+    "train",
+)
 
 
 def run(*arguments: Any) -> tuple[int, str]:
@@ -27,13 +41,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder.write(tmp_path_factory.mktemp("models") / "graded")
 
 
-def test_help_comes_within_a_second() -> None:
+def test_help_takes_less_than_a_second_of_processor_time() -> None:
     command = [sys.executable, "-c", "from reflectgen.cli import main; main()", "--help"]
     best = float("inf")
-    for _ in range(3):  # the machine may be busy with something else
-        began = time.perf_counter()
+    for _ in range(3):  # the first run may compile what it imports
+        began = os.times()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        best = min(best, time.perf_counter() - began)
+        ended = os.times()
+        best = min(best, ended.children_user + ended.children_system - began.children_user - began.children_system)
     assert best < 1.0
     assert all(command.split()[0] in done.stdout for command in COMMANDS)
 

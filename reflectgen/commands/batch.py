@@ -100,7 +100,7 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
 
 def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in options.items() if name != "effort"}
-    return {"model": loading["model"], "head": loading["head"], **own, "k": thinkings(options)}
+    return {**{name: loading[name] for name in ("model", "head", "prm")}, **own, "k": thinkings(options)}
 
 
 def _resume(batch: Batch) -> tuple[Tally, dict[str, Problem]]:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reflectgen import prompts, tasks
 from reflectgen.commands.live import open_model
-from reflectgen.commands.show import console
+from reflectgen.commands.progress import progress
 from reflectgen.config import PromptConfig, Sampling
 from reflectgen.errors import InputError, OptionError, unknown
 from reflectgen.load import locate
-from reflectgen.rollouts import Rollout, Store
+from reflectgen.rollouts import Rollout, Store, check_label_name
 from reflectgen.steps import TokenTable
 from reflectgen.train import labels as sources
 from reflectgen.train.labels.endpoint import Endpoint
@@ -76,14 +75,15 @@ class Source:
 def label_store(folder: Path, source: str, name: str, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Make the labels `name` of the store in `folder` and say what they come to.
 
-    Raises `OptionError` for an unknown source or an option that is none of its, and `InputError` where there are labels of
-    that name.
+    Raises `OptionError` for an unknown source, an option that is none of its or a name that is none, and `InputError` where
+    there are labels of that name.
     """
     if source not in SOURCES:
         raise unknown("source", source, SOURCES)
     for option in options.keys() - SOURCES[source].takes:
         raise OptionError(f"--{option.replace('_', '-')} means nothing to the source {source}: leave it out.")
     store = Store.open(folder)
+    check_label_name(name)
     if name in store.label_names:
         raise InputError(f"The store {folder} has labels '{name}' already: give another --name, or delete them.")
     made = SOURCES[source].make(Order(store=store, name=name, options=options))
@@ -181,11 +181,11 @@ def _collect(
 ) -> sources.Unit:
     """All units as one, under a progress bar."""
     made, tokens = {}, 0
-    with _keeping(order.store), _progress(len(groups)) as bar:
-        for unit in sources.resumed(order.store, order.name, settings, groups, work):
+    with _keeping(order.store), progress(len(groups)) as show:
+        for done, unit in enumerate(sources.resumed(order.store, order.name, settings, groups, work), start=1):
             made.update(unit.labels)
             tokens += unit.tokens
-            bar.update(bar.task_ids[0], advance=1, tally=f"{tokens:,} tokens")
+            show(done, f"{tokens:,} tokens")
     return sources.Unit(made, tokens)
 
 
@@ -203,15 +203,6 @@ def _report(path: Path, summary: sources.Summary, tokens: int, *, as_json: bool)
     if tokens:
         parts.append(f"{tokens:,} tokens")
     typer.echo(f"{summary.labelled:,} steps of {summary.traces:,} traces are labelled in {path}: {', '.join(parts)}.")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress]:
-    errors = console(stderr=True)
-    columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[tally]}"))
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        bar.add_task("", total=total, tally="")
-        yield bar
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,31 +95,12 @@ def retrofit(
 
 def train_head(work: RetrofitStage, output: Path, *, as_json: bool = False) -> None:
     """Do what a recipe of the stage `retrofit` says, and tell what came of it."""
+    from reflectgen.commands.progress import bars
     from reflectgen.train.retrofit import run
 
-    with _bars() as progress:
+    with bars() as progress:
         report = run(work, output, progress)
     typer.echo(json.dumps(report.plain(), indent=2)) if as_json else _show(report, output)
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """One progress bar for each thing that is done, on standard error and only where that is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from reflectgen.commands.show import console
-
-    errors = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
-        known: dict[str, int] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in known:
-                known[what] = int(bars.add_task(what, total=total))
-            bars.update(bars.task_ids[known[what]], completed=done)
-
-        yield progress
 
 
 def _show(report: Report, output: Path) -> None:

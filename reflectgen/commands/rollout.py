@@ -22,6 +22,9 @@ def rollout(
     split: Annotated[str, typer.Option(rich_help_panel=TASK, help="Split of the task.")] = "train",
     limit: Annotated[int | None, typer.Option(rich_help_panel=TASK, min=1, help="Most problems; all by default.")] = None,
     data_seed: Annotated[int, typer.Option(rich_help_panel=TASK, help="Which problems --limit draws, or are made.")] = 0,
+    instruction: Annotated[
+        str | None, typer.Option(rich_help_panel=TASK, help="What is asked beside each problem; the task's or the model's own.")
+    ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Traces of each problem.")] = 8,
     chunk: Annotated[int | None, typer.Option(min=1, help="Problems of a shard; by default as many as fill a batch.")] = None,
     shard: Annotated[
@@ -68,7 +71,7 @@ def rollout(
     )  # fmt: skip
     store = fill(
         output,
-        Source(task=task, data=data, split=split, limit=limit, seed=data_seed),
+        Source(task=task, data=data, split=split, limit=limit, seed=data_seed, instruction=instruction),
         {**loading, "step_rule": step_rule},
         k=k, seed=seed, sampling=sampling, chunk=chunk, share=share, compact=compact,
     )  # fmt: skip

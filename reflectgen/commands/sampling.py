@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Source:
     limit: int | None
     seed: int
     """Which problems are drawn, or made."""
+    instruction: str | None = None
+    """What the model is asked to do beside the problem; None for what the task or the model says."""
 
     def load(self) -> tuple[Task, list[Problem]]:
         """The task and its problems; raises where a name is unknown or a row wrong."""
@@ -46,7 +48,8 @@ class Source:
             task = tasks.of_file(self.data)
         else:
             raise InputError("Give --task NAME, or a file of problems with --data, or both.")
-        return task, task.load(self.data, self.split, self.limit, self.seed)
+        asked = task if self.instruction is None else replace(task, instruction=self.instruction)
+        return asked, task.load(self.data, self.split, self.limit, self.seed)
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ def study(
     with more sections, goes on from there.
     """
     from reflectgen.commands import table as shown
-    from reflectgen.commands.bars import bars
+    from reflectgen.commands.progress import bars
     from reflectgen.config import StudyConfig, load_recipe
     from reflectgen.study.run import MARKDOWN, run
 

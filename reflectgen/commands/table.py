@@ -60,7 +60,7 @@ def _cell(row: TableRow, name: str, difference: Spread | None) -> Text:
         return Text("  ")
     cell = Text(f"{100 * spread.estimate:.1f}")
     found = None if difference is None else difference.interval()
-    if found is None or found.low <= 0 <= found.high:
+    if found is None or not (found.low > 0 or found.high < 0):  # not clear of 0, or not known
         return cell.append("  ")
-    mark, style = MARKS[found.estimate > 0]
+    mark, style = MARKS[found.low > 0]
     return cell.append(f" {mark}", style=style)

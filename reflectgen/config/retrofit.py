@@ -50,7 +50,8 @@ class RetrofitConfig(Config):
     loss: str = "group"
     """Name of the loss (`reflectgen.train.loss.LOSSES`)."""
     warmup: int = Field(5, ge=0)
-    """Epochs in which a loss with the paper's dynamic weight keeps every step (w = 1); no other loss has such epochs."""
+    """Epochs in which a loss with the paper's dynamic weight keeps every step (w = 1), at most all but the last; none of them
+    is kept. No other loss has such epochs."""
     learning_rate: float = Field(1e-3, gt=0)
     """AdamW's, constant."""
     weight_decay: float = Field(0.01, ge=0)

@@ -100,7 +100,9 @@ class SupervisedConfig(Config):
     """Updates between log lines."""
 
     @model_validator(mode="after")
-    def _same_width(self) -> Self:
+    def _head_fits(self) -> Self:
         if self.head.hidden_size != self.backbone.hidden_size:
             raise ValueError("head.hidden_size and backbone.hidden_size differ: give both the same value")
+        if self.head.pool != "token" or self.head.grade_end:
+            raise ValueError("the corpus teaches one state of each step alone: leave out head.pool and head.grade_end")
         return self

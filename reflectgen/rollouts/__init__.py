@@ -14,6 +14,6 @@ from __future__ import annotations
 from reflectgen.rollouts.merge import merge
 from reflectgen.rollouts.row import SCHEMA, Header, Rollout, prompt_hash
 from reflectgen.rollouts.shard import read_shard
-from reflectgen.rollouts.store import Store
+from reflectgen.rollouts.store import Store, check_label_name
 
-__all__ = ["SCHEMA", "Header", "Rollout", "Store", "merge", "prompt_hash", "read_shard"]
+__all__ = ["SCHEMA", "Header", "Rollout", "Store", "check_label_name", "merge", "prompt_hash", "read_shard"]

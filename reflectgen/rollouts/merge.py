@@ -18,7 +18,7 @@ def merge(stores: Sequence[Store], folder: Path, *, compact: bool = False) -> St
 
     Traces of a problem that an earlier store holds too, by another seed, are numbered on behind those. Labels that every
     store has come along. Raises `InputError` where headers differ, where a problem was sampled by one seed in two stores,
-    or where `folder` has files.
+    where two problems have one id, or where `folder` has files.
     """
     for store in stores[1:]:
         check_same(stores[0].header, store.header, f"The store {store.folder}")
@@ -53,6 +53,7 @@ class _Numbering:
 
     def __init__(self) -> None:
         self._seeds: dict[tuple[str, int], int] = {}  # (problem, seed) -> number of the store that has it
+        self._prompts: dict[str, int] = {}  # problem -> hash of its prompt
         self._counts: dict[str, int] = {}  # problem -> one past its highest sample in the stores so far
         self._offsets: dict[str, int] = {}  # the same, before the present store
         self._store = -1
@@ -71,6 +72,10 @@ class _Numbering:
         if self._seeds.setdefault((row.problem_id, row.seed), self._store) != self._store:
             raise InputError(
                 f"Problem '{row.problem_id}' was sampled with seed {row.seed} in two of the stores: leave one of them out."
+            )
+        if self._prompts.setdefault(row.problem_id, row.prompt_hash) != row.prompt_hash:
+            raise InputError(
+                f"Two problems of the stores have the id '{row.problem_id}': give them ids of their own and sample anew."
             )
         problem, sample = self.key(*row.key)
         self._counts[problem] = max(self._counts.get(problem, 0), sample + 1)

@@ -87,6 +87,11 @@ class Store:
             samples[rollout.sample] = rollout
         return {problem: [samples[index] for index in sorted(samples)] for problem, samples in found.items()}
 
+    def prompts(self) -> list[tuple[str, int]]:
+        """Id and hash of the prompt of each problem, sorted."""
+        tables = [read_table(path, ["problem_id", "prompt_hash"]) for path in self.shards]
+        return sorted({(row["problem_id"], row["prompt_hash"]) for table in tables for row in table.to_pylist()})
+
     # -- labels ----------------------------------------------------------------------------------------------------
 
     @property
@@ -116,9 +121,14 @@ class Store:
         return path
 
     def _labels_path(self, name: str) -> Path:
-        if not re.fullmatch(r"[\w.-]+", name):
-            raise OptionError(f"Labels cannot be called '{name}': use letters, digits, dots, hyphens and underscores.")
-        return self.folder / f"labels-{name}.parquet"
+        return self.folder / f"labels-{check_label_name(name)}.parquet"
+
+
+def check_label_name(name: str) -> str:
+    """Return `name` if labels can be called that; raise `OptionError` otherwise."""
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise OptionError(f"Labels cannot be called '{name}': use letters, digits, dots, hyphens and underscores.")
+    return name
 
 
 def check_same(expected: Header, found: Header, what: str) -> None:

@@ -23,7 +23,7 @@ from reflectgen.study.grades import Grades
 from reflectgen.study.oracle import Oracle
 from reflectgen.train.calibration import auc_by_problem
 from reflectgen.train.features import StepFeatures
-from reflectgen.train.selection import selector_values
+from reflectgen.train.selection import best_of, selector_values
 
 TITLES = {
     "auc": "AUC",
@@ -77,12 +77,13 @@ class Yardstick:
         values = selector_values(self.test, np.zeros(len(self.test.correct)), Blend())
         even = np.ones(len(self.test.correct))
         any_right = np.array([self.test.correct[rows].any() for rows in self.test.rows], dtype=np.float64)
-        majority = self._vote(even)
+        majority, known = self._vote(even), "confidence" in best_of(self.test)
+        confidence = values["confidence"]
         return {
             "pass@1": self._chosen({"best": self._accuracy(self._choice(even))}, even),
             **({"majority": Measured(figures={"best": majority["weighted"]}, by_length=())} if majority else {}),
             "logprob": self._chosen(self._ranked(values["logprob"]), values["logprob"], np.exp(values["logprob"])),
-            "confidence": self._chosen(self._ranked(values["confidence"]), values["confidence"], values["confidence"]),
+            **({"confidence": self._chosen(self._ranked(confidence), confidence, confidence)} if known else {}),
             "shortest": self._chosen(self._ranked(values["shortest"]), values["shortest"]),
             "oracle": Measured(figures={"best": self.bootstrap.mean(any_right)}, by_length=()),
         }

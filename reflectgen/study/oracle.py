@@ -30,7 +30,7 @@ class Oracle:
 
     @classmethod
     def of(cls, stores: Iterable[Store]) -> Self | None:
-        """Of all traces of some stores; None where one of these has no such labels."""
+        """Of all traces of some stores; None where one has no such labels, or two have traces of one problem and number."""
         found: dict[tuple[str, int], Mapping[int, float]] = {}
         for store in stores:
             if ORACLE not in store.label_names:
@@ -39,6 +39,8 @@ class Oracle:
             for rollout in (rollout for rollout in store.rollouts if rollout.key in labels):
                 ends = [step.token_span[1] for step in rollout.steps]
                 key = (f"{store.header.task}/{rollout.problem_id}", rollout.sample)
+                if key in found:
+                    return None
                 found[key] = dict(zip(ends, labels[rollout.key], strict=True))
         return cls(found)
 

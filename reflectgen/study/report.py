@@ -169,7 +169,8 @@ def cell(spread: Spread, sign: str = "") -> str:
 
 def number(value: float, sign: str = "") -> str:
     """Three decimals, without the zero before the point; a dash for what is not known."""
-    return "-" if value != value else f"{value:{sign}.3f}".replace("0.", ".", 1)
+    text = f"{value:{sign}.3f}"
+    return "-" if value != value else text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -47,16 +47,21 @@ class Task:
     instruction: str | None = None
     """What the model is asked to do beside the problem; None for the model's own instruction."""
     reply: str = ""
-    """Text that begins the model's own turn, as part of the prompt; empty for the model's own."""
+    """Text that begins the turn of a model without thinking tags, as part of the prompt; empty for the model's own."""
     stop: str = ""
-    """A reply ends at the first token that contains this; empty for the model's own."""
+    """A reply of such a model ends at the first token that contains this; empty for the model's own."""
     judge: Callable[[Problem, Sequence[str]], Sequence[bool]] | None = None
     """Whether each of a thinking's steps (texts) is right by itself; None where the task cannot tell."""
     remake: Callable[[str], Problem] | None = None
     """The problem of an id, where the task makes its problems; None where it reads them."""
 
     def prompt(self, base: PromptConfig) -> PromptConfig:
-        """How problems of this task are put to a model whose own prompt is `base`."""
+        """How problems of this task are put to a model whose own prompt is `base`.
+
+        A model that thinks between tags writes its whole turn itself: `reply` would stand before its thinking, and the first
+        `stop` within the thinking would end it.
+        """
         asked = {} if self.instruction is None else {"instruction": self.instruction}
-        begun = {name: value for name, value in (("reply", self.reply), ("stop", self.stop)) if value}
+        own = () if base.tags else (("reply", self.reply), ("stop", self.stop))
+        begun = {name: value for name, value in own if value}
         return base.model_copy(update={**asked, **begun})

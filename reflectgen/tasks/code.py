@@ -13,16 +13,19 @@ OPENING = "```python\n"
 """What the model's turn begins with, so that it goes on with the code."""
 
 _OPENED = re.compile(r"```(?:python3?|py)[^\S\n]*\n")
+_BARE = re.compile(r"```[^\S\n]*\n")
 
 
 def extract(reply: str) -> str | None:
     """The code of a reply; None where there is none.
 
-    A reply goes on from an opening fence, so its code ends at the first fence. One that opens a fence of its own gives what
-    stands between that and the next.
+    A reply goes on from an opening fence, so its code ends at the first fence. One that opens a fence of its own, as that of
+    a model that thinks between tags does, gives what stands between that and the next; a fence without a language opens where
+    the number of fences is even.
     """
-    before, fence, _ = reply.partition(FENCE)
-    opened = _OPENED.match(reply, len(before)) if fence else None
+    before = reply.partition(FENCE)[0]
+    own = _BARE if reply.count(FENCE) % 2 == 0 else _OPENED
+    opened = _OPENED.match(reply, len(before)) or own.match(reply, len(before))
     code = reply[opened.end() :].partition(FENCE)[0] if opened else before
     return code if code.strip() else None
 

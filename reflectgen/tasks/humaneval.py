@@ -5,8 +5,8 @@ https://github.com/openai/human-eval (`HumanEval.jsonl.gz`), MIT licence. A row 
 "canonical_solution", "test"}; there is one split, test.
 
 Deviations from the publisher's program, which is prompt + completion + test + check(entry_point) in one interpreter:
-1. A chat model answers with a whole function, so the answer stands alone; the prompt is put before it only where it does not
-   define the entry point, as a bare body does not.
+1. A chat model answers with a whole function, often without the prompt's imports. It is put behind the prompt, whose unfinished
+   function (a docstring) it then replaces; a bare body goes on from the prompt as with the publisher.
 2. The tests run in a process of their own and call the answer from there (`reflectgen.sandbox`). The prompt's helper
    functions that some tests call are the publisher's, whatever the answer calls by their names.
 3. 10 seconds of processor time, and 30 by the clock, where the publisher allows 3 by the clock.
@@ -58,7 +58,7 @@ def grade(answer: str | None, problem: Problem) -> bool:
     if answer is None:
         return False
     prompt, test, name = (problem.meta[field] for field in TESTS)
-    program = answer if defines(answer, name) else prompt + answer
+    program = prompt + ("\n" if defines(answer, name) else "") + answer
     setup = f"{prompt}\ndel {name}\n{test}"
     return sandbox.judge(program, f"check({name})", names=(name,), setup=setup).finished
 

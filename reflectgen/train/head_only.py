@@ -4,7 +4,7 @@ Whole problems make a batch, so that a loss sees right and wrong traces of one p
 AUC within the validation part's problems is taken, training stops when that no longer rises, and the best epoch's weights
 are kept; of several seeds the best head. On the same part the temperature and the scales of the blend are fitted
 (`reflectgen.train.calibration`), so figures on it flatter the head a little: report those of other problems. Wherever
-traces are chosen among, one that was cut off counts as the wrong answer that it is; nothing is taught of it.
+traces are chosen among, one that was cut off counts as what it was graded; nothing is taught of it.
 
 States of large models have a few dimensions a thousand times larger than the rest, so each dimension is standardised over
 the training part. Afterwards that is folded into the head's first layer, which leaves a plain `SPRMHead`:
@@ -192,6 +192,11 @@ class Course:
     loss: Loss
     build: Build
 
+    @property
+    def warmup(self) -> int:
+        """Epochs in which every step is kept; none of them is the best, or the head would never have seen its own loss."""
+        return 0 if self.loss == self.loss.unfiltered else min(self.config.warmup, self.config.epochs - 1)
+
     def run(self, seed: int) -> tuple[nn.Module, Training]:
         """One head, trained with one seed, with the weights of its best epoch."""
         with torch.random.fork_rng(devices=[]):
@@ -203,12 +208,12 @@ class Course:
             best = Training(seed=seed, epoch=0, epochs=0, auc_within=-math.inf, metrics={})
             kept: dict[str, Any] = {}
             for epoch in range(1, self.config.epochs + 1):
-                noted = self._epoch(module, optimizer, self.loss.unfiltered if epoch <= self.config.warmup else self.loss)
+                noted = self._epoch(module, optimizer, self.loss if epoch > self.warmup else self.loss.unfiltered)
                 found = self._auc_within(module)
-                if found > best.auc_within:
+                if epoch > self.warmup and found > best.auc_within:
                     kept = deepcopy(module.state_dict())
                     best = Training(seed=seed, epoch=epoch, epochs=epoch, auc_within=found, metrics=noted)
-                if epoch - best.epoch >= self.config.patience:
+                if epoch - max(best.epoch, self.warmup) >= self.config.patience:
                     break
         module.load_state_dict(kept)
         return module.eval().folded(), replace(best, epochs=epoch)

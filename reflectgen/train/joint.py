@@ -7,7 +7,6 @@ optimizer's state for both heads, the schedule and every rank's random generator
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,13 @@ from trl import GRPOConfig
 
 from reflectgen import prompts
 from reflectgen.config import GrpoConfig, JointConfig
-from reflectgen.errors import InputError, OptionError
+from reflectgen.errors import OptionError
 from reflectgen.train.arguments import arguments
+from reflectgen.train.checkpoints import claim, folder_of, last_checkpoint
 from reflectgen.train.export import export
 from reflectgen.train.policy import OutcomeGRPOTrainer
 from reflectgen.train.pupil import examiner, load
 from reflectgen.train.samples import Sample, track, write
-from reflectgen.train.sft import CHECKPOINTS, last_checkpoint
 from reflectgen.train.trainer import ReflectiveGRPOTrainer
 
 Show = Callable[[int, Sequence[Sample]], None]
@@ -43,9 +42,7 @@ def run(config: GrpoConfig, output: Path, resume: bool = True, show: Show = nowh
     complete one; with `resume=False` they are deleted instead. Under torchrun or accelerate every rank calls this. Raises
     `InputError` where `output` has files, or where the checkpoints are another recipe's.
     """
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"The folder {output} is not empty: name another, or delete it to train anew.")
-    checkpoints = output.with_name(f"{output.name}-{CHECKPOINTS}")
+    checkpoints = folder_of(output)
     args = arguments(config, checkpoints)
     with PartialState().main_process_first():
         claim(checkpoints, config.model_dump_json(indent=2), resume or not PartialState().is_main_process)
@@ -54,19 +51,6 @@ def run(config: GrpoConfig, output: Path, resume: bool = True, show: Show = nowh
     if trainer.accelerator.is_main_process:
         export(config, Path(str(last_checkpoint(checkpoints))), output)
     trainer.accelerator.wait_for_everyone()
-
-
-def claim(checkpoints: Path, recipe: str, resume: bool) -> None:
-    """Make the folder of checkpoints this recipe's, or find that it is."""
-    marker = checkpoints / "recipe.json"
-    if marker.exists() and not resume:
-        shutil.rmtree(checkpoints)
-    if not marker.exists():
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        marker.with_suffix(".part").write_text(recipe, encoding="utf-8")
-        marker.with_suffix(".part").replace(marker)
-    elif marker.read_text(encoding="utf-8") != recipe:
-        raise InputError(f"The checkpoints in {checkpoints} are of another recipe: begin afresh, or name another output.")
 
 
 def _show(folder: Path, config: GrpoConfig, show: Show, update: int, samples: Sequence[Sample]) -> None:

@@ -21,7 +21,7 @@ class Outcome:
     problem: int
     """Row of its problem among the problems that are trained on."""
     correct: bool
-    """Whether its answer is right."""
+    """Whether it ended by itself, with a right answer: one that was cut off earns nothing, whatever it says so far."""
     ended: bool
     """Whether it ended by itself; one that was cut off has no outcome for the head."""
     windows: tuple[tuple[int, int], ...]
@@ -48,16 +48,18 @@ class Examiner:
 
     def examine(self, problem: int, prompt: Sequence[int], completion: Sequence[int]) -> Outcome:
         """The trace `completion`, which is not empty, of problem number `problem`."""
-        reply = self.reply(prompt, completion)
-        answer = self.task.extract(reply) if reply else None
+        ended = completion[-1] in self.ends
         first = len(prompt) - 1
         windows = [read_window(step, self.offset, self.pool) for step in self.steps(prompt, completion)]
         return Outcome(
             problem=problem,
-            correct=self.task.grade(answer, self.problems[problem]),
-            ended=completion[-1] in self.ends,
+            correct=ended and self._is_right(self.reply(prompt, completion), problem),
+            ended=ended,
             windows=tuple((low - first, high - first) for low, high in windows),
         )
+
+    def _is_right(self, reply: str, problem: int) -> bool:
+        return self.task.grade(self.task.extract(reply) if reply else None, self.problems[problem])
 
     def steps(self, prompt: Sequence[int], completion: Sequence[int]) -> list[tuple[int, int]]:
         """The tokens of each graded step, as half-open ranges of prompt + completion."""

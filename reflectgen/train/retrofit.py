@@ -5,6 +5,7 @@ Killed at any moment, the same call goes on: states that were read are on disk, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -60,7 +61,8 @@ class Report:
 def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, done, total: None) -> Report:
     """Train a head as `work` says and write it to `output`, all or nothing.
 
-    Raises `InputError` where a store is missing, of another model or without outcomes, or where `output` has files;
+    Raises `InputError` where a store is missing, of another model or without outcomes, or where `output` has files, or what
+    `check_problems` raises;
     `OptionError` for an unknown loss; `ModelError` where the backbone cannot be loaded or lacks what the head reads.
     """
     if output.exists() and (output.is_file() or any(output.iterdir())):
@@ -68,6 +70,7 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
     named_loss(work.loss)
     stores = [Store.open(folder) for folder in work.rollouts]
     test_store = None if work.test is None else Store.open(work.test)
+    check_problems(stores, test_store)
     extractor = prepare(work, stores[0].header.step_rule)
     parts = [
         extractor.features(store, data=work.data, labels=work.labels, progress=partial(progress, str(store.folder)))
@@ -82,6 +85,27 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
         test = head.measure(one.features(test_store, data=work.test_data, progress=partial(progress, str(work.test))))
     _write(output, head, parts)
     return Report(problems=(len(train.problems), len(validation.problems)), head=head, test=test, layers=layers)
+
+
+def check_problems(stores: Sequence[Store], test: Store | None) -> None:
+    """Raise `InputError` where stores call two problems by one name, or where a problem of `test` is one to train on.
+
+    One problem makes one prompt under one model and prompt configuration; the name and the prompt together tell it.
+    """
+    found: dict[tuple[str, ...], int] = {}
+    for store in stores:
+        made = (store.header.backbone, json.dumps(store.header.prompt, sort_keys=True), store.header.task)
+        for name, prompt in store.prompts():
+            if found.setdefault((*made, name), prompt) != prompt:
+                raise InputError(
+                    f"Two problems of the stores to train on have the id '{name}': give them ids of their own and sample anew."
+                )
+    known = {(task, name, prompt) for (*_, task, name), prompt in found.items()}
+    again = [name for name, prompt in test.prompts() if (test.header.task, name, prompt) in known] if test else []
+    if again and test:
+        raise InputError(
+            f"{len(again)} of the problems in {test.folder} are among those to train on, e.g. '{again[0]}': measure on others."
+        )
 
 
 def prepare(work: RetrofitStage, store_rule: str) -> Extractor:

@@ -66,12 +66,12 @@ class Figures:
 
 def measure(features: StepFeatures, scores: Floats, blend: Blend) -> Figures:
     """How the selectors do on all traces of `features`, whose trajectory scores are `scores` (B,)."""
-    values = selector_values(features, scores, blend)
-    chosen = {name: _best(features, values[name]) for name in BEST_OF}
+    values, names = selector_values(features, scores, blend), best_of(features)
+    chosen = {name: _best(features, values[name]) for name in names}
     if any(answer is not None for answer in features.answers):
         answers = _codes(features)
         chosen |= {name: _vote(features, answers, values[name]) for name in VOTES}
-    aucs = {name: auc_by_problem(features.correct, values[name], features.rows) for name in BEST_OF}
+    aucs = {name: auc_by_problem(features.correct, values[name], features.rows) for name in names}
     sizes = [len(rows) for rows in features.rows]
     share = np.array([features.correct[rows].mean() for rows in features.rows])
     return Figures(
@@ -84,6 +84,12 @@ def measure(features: StepFeatures, scores: Floats, blend: Blend) -> Figures:
         oracle=metrics.interval(metrics.mean, (share > 0).astype(np.float64)),
         selectors={name: _row(name, features, values[name], chosen, aucs) for name in chosen},
     )
+
+
+def best_of(features: StepFeatures) -> tuple[str, ...]:
+    """`BEST_OF`, without confidence where the store does not know it: NaN of any trace, or 0 of all."""
+    known = bool(features.confidence.any()) and not np.isnan(features.confidence).any()
+    return tuple(name for name in BEST_OF if known or name != "confidence")
 
 
 def selector_values(features: StepFeatures, scores: Floats, blend: Blend) -> dict[str, Floats]:

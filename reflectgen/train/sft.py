@@ -15,9 +15,7 @@ Shapes: B traces, T tokens, D the backbone's width, V its vocabulary, S graded s
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import sys
 import time
 from collections import defaultdict
@@ -33,12 +31,12 @@ from torch.utils.data import SequentialSampler
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from reflectgen.config import BackboneConfig, OptimizerConfig, PromptConfig, SupervisedConfig
-from reflectgen.errors import InputError
 from reflectgen.model.head import SPRMHead
 from reflectgen.model.quiet import quiet
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.tap import FeatureTap, decoder_of
 from reflectgen.steps import Segmenter, TokenTable, read_index
+from reflectgen.train.checkpoints import claim, folder_of, last_checkpoint
 from reflectgen.train.corpus import Corpus, Row, corpus_texts
 from reflectgen.train.loss import Graded, auc, named_loss, scale_gradient
 from reflectgen.train.muon import MuonAdamW
@@ -46,7 +44,6 @@ from reflectgen.train.vocabulary import TAGS, build_tokenizer
 
 PROMPT = PromptConfig(instruction="", tags=TAGS)
 """The problem alone is the prompt."""
-CHECKPOINTS = "checkpoints"
 
 
 def run(config: SupervisedConfig, output: Path, resume: bool = True) -> None:
@@ -56,11 +53,9 @@ def run(config: SupervisedConfig, output: Path, resume: bool = True) -> None:
     complete one, on the rows that it would have seen; with `resume=False` they are deleted instead. Raises `InputError`
     where `output` has files, or where the checkpoints to resume from are another configuration's.
     """
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"The folder {output} is not empty: name another, or delete it to train anew.")
+    checkpoints = folder_of(output)
     named_loss(config.spr.loss)  # an unknown name is told before anything is written
-    checkpoints = output.with_name(f"{output.name}-{CHECKPOINTS}")
-    _claim(checkpoints, config, resume)
+    claim(checkpoints, config.model_dump_json(indent=2), resume)
     tokenizer = build_tokenizer(corpus_texts(config.corpus), config.backbone.vocab_size, config.backbone.context)
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone, tokenizer)
@@ -103,36 +98,6 @@ def build_backbone(config: BackboneConfig, tokenizer: PreTrainedTokenizerFast) -
         pad_token_id=tokenizer.pad_token_id,
     )
     return backbone
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint in `folder`, None where there is none.
-
-    A checkpoint's `trainer_state.json` is written last: one that is missing or cut short marks a save that was killed.
-    """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((str(path) for path in found if _is_complete(path)), None)
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _claim(checkpoints: Path, config: SupervisedConfig, resume: bool) -> None:
-    """Make the folder of checkpoints this configuration's, or find that it is."""
-    marker, text = checkpoints / "recipe.json", config.model_dump_json(indent=2)
-    if marker.exists() and not resume:
-        shutil.rmtree(checkpoints)
-    if not marker.exists():
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        marker.with_suffix(".part").write_text(text, encoding="utf-8")
-        marker.with_suffix(".part").replace(marker)
-    elif marker.read_text(encoding="utf-8") != text:
-        raise InputError(f"The checkpoints in {checkpoints} are of another recipe: begin afresh, or name another output.")
 
 
 class SupervisedTrainer(Trainer):

@@ -94,6 +94,8 @@ def test_an_output_of_other_options_is_left_alone(run: Run, folder: Path, tmp_pa
     done = run("solve", "--input", source, "--output", output, "--model", folder, "--effort", "high", "--max-tokens", 20)
     assert done.exit_code == 2
     assert "line 1: it was made with k 2, and now k is 32" in done.output
+    done = run("solve", "--input", source, "--output", output, "--model", folder, "--prm", folder, *SHORT)
+    assert done.exit_code == 2 and "it was made with prm None, and now prm is" in done.output
     assert output.read_bytes() == before
 
 

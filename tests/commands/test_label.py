@@ -97,6 +97,7 @@ def test_a_judge_that_refuses_is_told_in_one_sentence(run: Run, store: Store) ->
     [
         (("--source", "oracel"), "Unknown source 'oracel'"),
         (("--source", "outcome", "--n", "4"), "--n means nothing to the source outcome"),
+        (("--source", "monte_carlo", "--name", "../mine"), "Labels cannot be called '../mine'"),
         (("--source", "judge", "--base-url", "http://localhost"), "The source judge needs --judge-model"),
         (("--source", "judge", "--base-url", "localhost", "--judge-model", "m"), "must begin with http://"),
         (

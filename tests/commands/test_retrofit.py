@@ -18,9 +18,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_head_from_a_store_and_a_table_of_what_it_reaches(run: Run, store: Path, tmp_path: Path) -> None:
-    done = run("retrofit", "--rollouts", store, "--output", tmp_path / "head", "--test", store, "--search", "layer", *QUICK)
+    stored.write(tmp_path / "test", *stored.bundled(), problems=8, samples=4, seed=1)
+    stores = ("--rollouts", store, "--test", tmp_path / "test")
+    done = run("retrofit", *stores, "--output", tmp_path / "head", "--search", "layer", *QUICK)
     assert done.exit_code == 0, done.output
-    assert "layer-1-normed" in done.output and "weighted:blend" in done.output and "Test: 20 problems x 4 traces" in done.output
+    assert "layer-1-normed" in done.output and "weighted:blend" in done.output and "Test: 8 problems x 4 traces" in done.output
     assert "trained on 16 problems and validated on 4" in done.output.replace("\n", " ")
     facts = json.loads(run("info", "tiny", "--head", tmp_path / "head", "--json").output)
     assert facts["head's backbone matches"] is True and facts["head parameters"] == 128 * 64 + 64 + 64 + 1

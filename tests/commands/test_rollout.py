@@ -56,11 +56,13 @@ def test_a_file_is_sampled_into_a_store_and_summed_up(run: Run, folder: Path, tm
 def test_step_rule_limit_share_and_compact(run: Run, folder: Path, tmp_path: Path) -> None:
     source = problems(tmp_path, 9)
     common = ("rollout", "--data", source, "--limit", 4, "--chunk", 1, "--model", folder, *SHORT)
-    options = ("--step-rule", "newline", "--compact", "--shard", "1/2", "--output", tmp_path / "store")
+    asked = ("--instruction", "Be brief.")
+    options = ("--step-rule", "newline", "--compact", "--shard", "1/2", *asked, "--output", tmp_path / "store")
     assert run(*common, *options).exit_code == 0
     store = Store.open(tmp_path / "store")
     assert [path.name for path in store.shards] == ["part-00001.parquet", "part-00003.parquet"]
     assert store.header.step_rule == "newline" and store.rollouts[0].text is None
+    assert store.header.prompt["instruction"] == "Be brief."
     other = tmp_path / "other"
     assert run(*common, "--data-seed", 1, "--output", other).exit_code == 0
     drawn = [list(dict.fromkeys(row.problem_id for row in Store.open(folder))) for folder in (store.folder, other)]

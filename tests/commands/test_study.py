@@ -1,12 +1,15 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import Result
 
 from reflectgen.commands.sampling import Source
+from reflectgen.commands.table import grid
 from reflectgen.study.bootstrap import Spread
 from reflectgen.study.figures import Measured
 from reflectgen.study.report import LeftOut, Table, TableRow
@@ -117,3 +120,11 @@ def test_an_interrupt_says_what_is_kept(run: Run, recipe: Path, monkeypatch: pyt
     done = run("study", recipe, "-o", "out")
     assert done.exit_code == 130
     assert "what is done is kept in out. The same command goes on from there." in done.output
+
+
+def test_a_difference_that_is_not_known_has_no_mark() -> None:
+    table = Table(about={}, rows=[row("baseline", "baseline", math.nan), row("layer", "layer -1", 0.5)])
+    console = Console(width=80)
+    with console.capture() as drawn:
+        console.print(grid(table))
+    assert drawn.get().splitlines()[-1].split() == ["layer", "-1", "50.0"]

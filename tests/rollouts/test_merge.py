@@ -51,11 +51,14 @@ def test_what_does_not_belong_together_is_refused_and_nothing_stays(tmp_path: Pa
     first = store(tmp_path / "a", [[rollout()]])
     again = store(tmp_path / "b", [[rollout()]])
     other = store(tmp_path / "c", [[rollout("p1")]], engine="naive")
+    namesake = store(tmp_path / "d", [[rollout(seed=1, prompt_hash=5)]])
     with pytest.raises(InputError, match="Problem 'p0' was sampled with seed 0 in two of the stores: leave one of them out"):
         merge([first, again], tmp_path / "new")
     with pytest.raises(InputError, match=r'c has another engine \("local" against "naive"\)'):
         merge([first, other], tmp_path / "new")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    with pytest.raises(InputError, match="Two problems of the stores have the id 'p0'"):
+        merge([first, namesake], tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "d"]
 
 
 def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ def test_problems_have_their_traces_in_order(tmp_path: Path) -> None:
     assert {name: [row.sample for row in rows] for name, rows in made.problems().items()} == {"b": [0, 1], "a": [0]}
 
 
+def test_each_problem_has_its_prompt_once(tmp_path: Path) -> None:
+    one, other = rollout("b", 0), replace(rollout("a", 0), prompt_hash=7)
+    assert store(tmp_path, [[one, rollout("b", 1)], [other]]).prompts() == [("a", 7), ("b", one.prompt_hash)]
+
+
 def test_a_trace_that_is_stored_twice_is_told(tmp_path: Path) -> None:
     made = store(tmp_path, [[rollout()], [rollout()]])
     with pytest.raises(InputError, match="holds sample 0 of problem 'p0' twice"):

@@ -155,6 +155,11 @@ def test_killing_the_parent_and_the_rest() -> None:
     assert refused(attempts(*(f"os.kill({target}, 9)" for target in targets), "os.killpg(0, 9)"))
 
 
+def test_signals_by_way_of_a_file() -> None:
+    programs = (f"fcntl.fcntl(0, fcntl.F_SETOWN, {os.getpid()})", "fcntl.fcntl(0, 10, 9)", "fcntl.ioctl(0, 0x8901, b'1234')")
+    assert refused(attempts(*programs, before="import fcntl"))
+
+
 def test_leaving_the_group() -> None:
     assert refused(attempts("os.setsid()", "os.setpgid(0, 0)"))
 
@@ -192,6 +197,12 @@ def test_limits_cannot_be_raised() -> None:
     names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC")
     programs = [f"resource.setrlimit(resource.{name}, (1 << 40, 1 << 40))" for name in names]
     assert attempts(*programs, before="import resource") == ["ValueError"] * 5
+
+
+def test_limits_and_priorities_of_other_processes() -> None:
+    lower = f"resource.prlimit({os.getpid()}, resource.RLIMIT_CPU, (0, 0))"
+    programs = (lower, "os.setpriority(os.PRIO_USER, 0, 19)", "os.sched_setaffinity(0, {0})")
+    assert refused(attempts(*programs, before="import resource"))
 
 
 def test_abort_and_crash_are_told() -> None:

@@ -13,9 +13,9 @@ ALLOW, REFUSE, MISSING, KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 
 THREAD = 0x10000
 
 
-def verdict(program: bytes, number: int, architecture: int, argument: int = 0) -> int:
-    """What the kernel would do with system call `number`, whose first argument is `argument`."""
-    fields = struct.pack("=IIQQ", number, architecture, 0, argument)
+def verdict(program: bytes, number: int, architecture: int, *arguments: int) -> int:
+    """What the kernel would do with system call `number` and its first two arguments, 0 where they are not given."""
+    fields = struct.pack("=IIQQQ", number, architecture, 0, *(*arguments, 0, 0)[:2])
     instructions = list(struct.iter_unpack("=HBBI", program))
     value = at = 0
     while True:
@@ -51,3 +51,13 @@ def test_calls_of_another_kind_do_not_slip_through() -> None:
     program = filter_program("x86_64")
     assert verdict(program, 0x40000000 + 41, MACHINES["x86_64"][0]) == REFUSE
     assert verdict(program, 102, 0x40000003) == KILL
+
+
+@pytest.mark.parametrize(("machine", "calls"), [("x86_64", (72, 16)), ("aarch64", (25, 29))])
+def test_no_file_is_made_to_send_signals(machine: str, calls: tuple[int, int]) -> None:
+    """F_SETOWN, F_SETSIG, F_SETOWN_EX of fcntl, FIOSETOWN and SIOCSPGRP of ioctl; not F_GETFL, F_SETFL, TCGETS."""
+    architecture, program = MACHINES[machine][0], filter_program(machine)
+    for call in calls:
+        refused = [verdict(program, call, architecture, 3, command) for command in (8, 10, 15, 0x8901, 0x8902)]
+        allowed = [verdict(program, call, architecture, 3, command) for command in (0, 3, 4, 0x5401)]
+        assert refused == [REFUSE] * 5 and allowed == [ALLOW] * 4

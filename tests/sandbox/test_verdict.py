@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from reflectgen.errors import SandboxError
 from reflectgen.sandbox import Limits, judge
+from reflectgen.sandbox.process import Running
 
 TESTS = "assert f(2) == 4\nassert f(3) == 9"
 RIGHT = "def f(x): return x * x"
@@ -128,3 +130,12 @@ def test_answers_of_every_kind(answer: str, test: str) -> None:
 def test_sets_iterate_as_their_literals_do() -> None:
     tests = "assert f({5, 10, 15, 20, 25}) == list({5, 10, 15, 20, 25})\nassert f({'b', 'a', 'c'}) == list({'b', 'a', 'c'})"
     assert passes("def f(s): return list(s)", tests)
+
+
+@pytest.mark.usefixtures("protection")
+def test_a_sandbox_that_failed_is_no_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process says that could not shut itself in, in either of the two."""
+    monkeypatch.setattr(Running, "fault", lambda running: "view: mount: No space left on device\n")
+    with pytest.raises(SandboxError, match=r"no verdict was reached \(view: mount: No space left on device"):
+        passes("def f(x): return 0")
+    assert passes(RIGHT)

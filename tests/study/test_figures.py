@@ -1,6 +1,7 @@
 """Figures of traces made by hand: two problems, of three and of two traces."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,10 @@ def test_figures_agree_with_those_that_training_reports() -> None:
     assert found["blend_best"] == known["blend"].accuracy.estimate
     assert found["weighted"] == known["weighted:sprm"].accuracy.estimate
     assert found["auc"] == known["sprm"].auc_pooled
+
+
+def test_a_confidence_that_is_not_known_is_no_reference() -> None:
+    names = list(yardstick().references())
+    for unknown in (math.nan, 0.0):
+        found = yardstick(replace(TEST, confidence=np.full(5, unknown))).references()
+        assert list(found) == [name for name in names if name != "confidence"]

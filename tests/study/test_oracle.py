@@ -63,3 +63,4 @@ def test_labels_are_read_under_the_names_of_the_features(tmp_path: Path) -> None
     assert found is not None
     assert found.labels == {(f"wordproblems/{first.problem_id}", 0): {ends[0]: 1.0, ends[1]: 0.0}}
     assert second.key not in found.labels
+    assert Oracle.of([store, store]) is None

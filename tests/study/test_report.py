@@ -9,7 +9,7 @@ import numpy as np
 
 from reflectgen.study.bootstrap import Spread
 from reflectgen.study.figures import Measured
-from reflectgen.study.report import LeftOut, Table, TableRow, cell, markdown
+from reflectgen.study.report import LeftOut, Table, TableRow, cell, markdown, number
 
 
 def spread(value: float) -> Spread:
@@ -66,4 +66,5 @@ def test_cells() -> None:
     assert cell(spread(0.5)) == ".500 [.405, .595]"
     assert cell(spread(-0.05), "+") == "-.050 [-.145, +.045]"
     assert cell(spread(1.0)) == "1.000 [.905, 1.095]"
+    assert (number(10.5), number(0.9996), number(-0.25)) == ("10.500", "1.000", "-.250")
     assert cell(Spread(math.nan, np.array([math.nan]))) == "-"

@@ -13,7 +13,9 @@ import tiny_folder
 from reflectgen.config import HeadOptions, RetrofitConfig, StudyConfig
 from reflectgen.errors import InputError
 from reflectgen.study import run as study
+from reflectgen.study.backbones import open_backbone
 from reflectgen.study.grades import Examiner
+from reflectgen.study.stores import judge_steps
 from reflectgen.tasks.wordproblems import EVENTS
 
 BASELINE = RetrofitConfig(head=HeadOptions(grade_end=False), seeds=1, epochs=2)
@@ -110,9 +112,24 @@ def test_stores_that_do_not_do(run: Run, stores: Path, tmp_path: Path) -> None:
         run(test=None)
     with pytest.raises(InputError, match="is trained on, so nothing can be measured on it"):
         run(test=stores / "train")
+    with pytest.raises(InputError, match="is trained on, so nothing can be measured on it"):
+        run(test=stores / "test" / ".." / "train")
     stored.write(tmp_path / "other", *stored.bundled(), problems=2, samples=2, backbone="llama-9x9-ff")
     with pytest.raises(InputError, match=r"were sampled by tiny \(llama-9x9-ff\), and .* name that one with --model"):
         run(rollouts=(tmp_path / "other",))
+
+
+def test_a_store_that_grew_is_judged_anew(tmp_path: Path) -> None:
+    policy = stored.bundled()
+    store = stored.write(tmp_path / "store", *policy, problems=1, samples=2, events=EVENTS)
+    first, second = store.rollouts
+    store.write_labels("oracle", {first.key: [0.5] * len(first.steps)})
+    judge_steps(store, open_backbone("tiny", device="cpu", dtype="float32"), ())
+    labels = store.labels("oracle")
+    assert labels.keys() == {first.key, second.key} and set(labels[first.key]) <= {0.0, 1.0}
+    store.write_labels("oracle", {key: [0.5] * len(values) for key, values in labels.items()})
+    judge_steps(store, open_backbone("tiny", device="cpu", dtype="float32"), ())
+    assert set(store.labels("oracle")[first.key]) == {0.5}
 
 
 def test_a_file_that_is_no_log_of_a_study(tmp_path: Path) -> None:

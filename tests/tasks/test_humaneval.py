@@ -56,6 +56,13 @@ def test_answers_are_run(problems: dict[str, Problem], answer: str | None, right
     assert TASK.grade(answer, problems["HumanEval/53"]) is right
 
 
+def test_an_answer_may_rely_on_the_imports_of_its_prompt(problems: dict[str, Problem]) -> None:
+    answer = """def has_close_elements(numbers: List[float], threshold: float) -> bool:
+    return any(abs(a - b) < threshold for i, a in enumerate(numbers) for b in numbers[:i])
+"""
+    assert TASK.grade(answer, problems["HumanEval/0"])
+
+
 def test_helpers_of_a_test_are_the_publishers(problems: dict[str, Problem]) -> None:
     problem = problems["HumanEval/38"]
     same = "def encode_cyclic(s): return s\ndef decode_cyclic(s): return s"

@@ -87,11 +87,15 @@ def test_training_leaves_the_random_state_alone(parts: tuple[StepFeatures, StepF
     assert torch.rand(1) == before
 
 
-def test_the_dynamic_weight_comes_after_the_warm_up(parts: tuple[StepFeatures, StepFeatures]) -> None:
-    options = {"seeds": 1, "epochs": 1, "loss": "group_paper"}
-    warm = fit(*parts, RetrofitConfig(**options, warmup=1)).training.metrics
-    cold = fit(*parts, RetrofitConfig(**options, warmup=0)).training.metrics
-    assert warm["kept_right"] == 1.0 and cold["kept_right"] < 1.0
+def test_the_dynamic_weight_comes_after_the_warm_up_and_no_epoch_of_that_is_kept(
+    parts: tuple[StepFeatures, StepFeatures],
+) -> None:
+    options = {**QUICK, "loss": "paper"}
+    cold, warm, whole = (fit(*parts, RetrofitConfig(**options, warmup=epochs)).training for epochs in (0, 3, 99))
+    assert (cold.epoch >= 1, warm.epoch >= 4, whole.epoch) == (True, True, QUICK["epochs"])
+    assert all(one.metrics["kept_right"] < 1 for one in (cold, warm, whole))
+    plain = fit(*parts, RetrofitConfig(**{**options, "loss": "bce"}, warmup=99)).training
+    assert plain == fit(*parts, RetrofitConfig(**{**options, "loss": "bce"}, warmup=0)).training
 
 
 def test_another_module_with_further_columns(parts: tuple[StepFeatures, StepFeatures]) -> None:

@@ -62,12 +62,19 @@ def test_a_trace_that_was_cut_off_does_not_count(examiner: Examiner) -> None:
     assert (outcome.correct, outcome.ended, outcome.counts) == (False, False, False)
 
 
+def test_a_right_answer_of_a_trace_that_was_cut_off_earns_nothing(examiner: Examiner) -> None:
+    (answer,) = examiner.problems[0].answers
+    outcome = examiner.examine(0, ids(examiner, "<think>"), ids(examiner, f"A.\n\n</think>\nIt is \\boxed{{{answer}}}."))
+    assert (outcome.correct, outcome.ended) == (False, False)
+
+
 def test_decoding_reports_the_same_of_its_own_traces(examiner: Examiner, tmp_path: Path) -> None:
     with load("tiny", device="cpu") as reflector:
         result = reflector.solve(examiner.problems[0], k=4, seed=1, temperature=1.0, max_tokens=200)
     prompt = ids(examiner, "<think>")
     for trajectory in result.trajectories:
         outcome = examiner.examine(0, prompt, trajectory.token_ids)
-        assert outcome.correct == tasks.named("wordproblems").grade(trajectory.answer, examiner.problems[0])
+        right = tasks.named("wordproblems").grade(trajectory.answer, examiner.problems[0])
         assert outcome.ended == (trajectory.finish == "stop")
+        assert outcome.correct == (outcome.ended and right)
         assert [high for _, high in outcome.windows] == [step.token_span[1] for step in trajectory.steps]

@@ -115,11 +115,21 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(folder: Path, tmp_pat
     for changes, kind, fault in [
         ({"rollouts": [tmp_path / "nowhere"]}, InputError, "holds no rollouts"),
         ({"test": tmp_path / "nowhere"}, InputError, "holds no rollouts"),
+        ({"test": folder / "train"}, InputError, "30 of the problems in .*train are among those to train on, e.g. '"),
         ({"loss": "nope"}, OptionError, "Unknown loss 'nope'"),
     ]:
         with pytest.raises(kind, match=fault):
             run(work(folder, **changes), tmp_path / "head")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_two_problems_of_one_name_are_not_taken_for_one(folder: Path, tmp_path: Path) -> None:
+    """As files whose rows have no ids of their own make them."""
+    first, second = Store.open(folder / "train"), Store.open(folder / "test")
+    row = replace(second.rollouts[0], problem_id=first.rollouts[0].problem_id)
+    Store.create(tmp_path / "other", second.header).write_shard(0, [row])
+    with pytest.raises(InputError, match=f"Two problems of the stores to train on have the id '{row.problem_id}'"):
+        run(work(folder, rollouts=[folder / "train", tmp_path / "other"]), tmp_path / "head")
 
 
 PROGRAM = """

@@ -8,7 +8,7 @@ import pytest
 
 from reflectgen.config import Blend, PromptConfig
 from reflectgen.train.features import Origin, StepFeatures
-from reflectgen.train.selection import BEST_OF, VOTES, measure, selector_values
+from reflectgen.train.selection import BEST_OF, VOTES, best_of, measure, selector_values
 
 NONE = np.zeros(0)
 FEATURES = StepFeatures(
@@ -69,3 +69,10 @@ def test_where_nothing_was_answered_nothing_is_voted_on() -> None:
     found = measure(replace(FEATURES, answers=(None,) * 5), SCORES, BLEND)
     assert list(found.selectors) == list(BEST_OF)
     assert found.selectors["sprm"].minus_majority is None
+
+
+@pytest.mark.parametrize("confidence", [[3.0, math.nan, 2.0, 1.0, 2.0], [0.0] * 5])
+def test_a_confidence_that_is_not_known_is_left_out(confidence: list[float]) -> None:
+    found = measure(replace(FEATURES, confidence=np.array(confidence)), SCORES, BLEND)
+    assert "confidence" not in found.selectors and found.selectors["sprm"].accuracy.estimate == 0.5
+    assert best_of(FEATURES) == BEST_OF

@@ -12,8 +12,9 @@ from reflectgen.errors import InputError, OptionError
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.tokenizer import load_tokenizer
 from reflectgen.steps import read_index
+from reflectgen.train.checkpoints import last_checkpoint
 from reflectgen.train.corpus import Row, corpus_texts
-from reflectgen.train.sft import Collator, SupervisedTrainer, last_checkpoint, parameter_groups, rate, run
+from reflectgen.train.sft import Collator, SupervisedTrainer, parameter_groups, rate, run
 from reflectgen.train.vocabulary import build_tokenizer
 
 
@@ -118,6 +119,12 @@ def test_an_unknown_loss_is_told_before_anything_is_written(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("changes", [{"pool": "step"}, {"grade_end": True}])
+def test_a_head_that_would_read_otherwise_than_it_is_taught_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"leave out head\.pool and head\.grade_end"):
+        SupervisedConfig.parse({**recipe().model_dump(), "head": {"hidden_size": 16, **changes}}, "here")
+
+
 def test_checkpoints_of_another_recipe_are_refused_and_deleted_when_beginning_afresh(tmp_path: Path) -> None:
     checkpoints = tmp_path / "model-checkpoints"
     (checkpoints / "checkpoint-4").mkdir(parents=True)
@@ -126,15 +133,6 @@ def test_checkpoints_of_another_recipe_are_refused_and_deleted_when_beginning_af
         run(recipe(), tmp_path / "model")
     run(recipe(optimizer={"updates": 2, "batch": 2}), tmp_path / "model", resume=False)
     assert {path.name for path in checkpoints.iterdir()} == {"checkpoint-2", "recipe.json"}
-
-
-def test_a_checkpoint_whose_saving_was_killed_is_passed_over(tmp_path: Path) -> None:
-    assert last_checkpoint(tmp_path) is None
-    for update, state in ((9, "{}"), (10, "{}"), (11, '{"cut')):
-        (tmp_path / f"checkpoint-{update}").mkdir()
-        (tmp_path / f"checkpoint-{update}" / "trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-12").mkdir()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
 
 
 def test_the_rate_rises_to_its_peak_and_falls_by_a_cosine_to_its_floor() -> None:

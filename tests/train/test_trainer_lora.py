@@ -11,7 +11,7 @@ from reflectgen import zoo
 from reflectgen.config import GrpoConfig, JointConfig
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.train import joint
-from reflectgen.train.sft import last_checkpoint
+from reflectgen.train.checkpoints import last_checkpoint
 from reflectgen.train.trainer import trainable
 
 pytest.importorskip("peft")

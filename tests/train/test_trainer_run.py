@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from reflectgen.config import GrpoConfig, JointConfig
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.train import joint
-from reflectgen.train.sft import last_checkpoint
+from reflectgen.train.checkpoints import last_checkpoint
 
 pytestmark = pytest.mark.timeout(600)  # two processes, or whole runs, on a machine that may be busy
 TIMINGS = ("step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second")
@@ -96,17 +97,6 @@ def test_a_finished_model_is_not_overwritten(whole: Path) -> None:
         joint.run(recipe(), whole)
 
 
-def test_checkpoints_of_another_recipe_are_refused_and_deleted_when_beginning_afresh(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoints"
-    joint.claim(folder, "one", resume=True)
-    joint.claim(folder, "one", resume=True)
-    (folder / "checkpoint-2").mkdir()
-    with pytest.raises(InputError, match="another recipe"):
-        joint.claim(folder, "two", resume=True)
-    joint.claim(folder, "two", resume=False)
-    assert [path.name for path in folder.iterdir()] == ["recipe.json"]
-
-
 # -- killed runs -------------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +131,12 @@ def test_a_killed_run_goes_on_to_the_same_end(whole: Path, tmp_path: Path) -> No
     torch.manual_seed(99)
     joint.run(recipe(), output)
     check_the_same(output, whole)
+
+
+def test_a_run_that_was_killed_before_its_model_was_written_only_writes_it(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole.with_name("model-checkpoints"), tmp_path / "model-checkpoints")
+    joint.run(recipe(), tmp_path / "model")
+    check_the_same(tmp_path / "model", whole)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def resumed(
     with Log(path) as log:
         if not rows:
             log.write({"settings": dict(settings)})
-        for unit in work([group for group in groups if group[0].key not in labelled]):
+        for unit in work([group for group in groups if not labelled.issuperset(rollout.key for rollout in group)]):
             log.write(_encode(unit))
             yield unit
 

@@ -54,6 +54,19 @@ def test_what_was_killed_goes_on_and_comes_to_the_same(store: Store) -> None:
     assert nothing.asked == []
 
 
+def test_a_group_that_has_grown_is_done_anew(store: Store) -> None:
+    run(store, Work())
+    asked: list[int] = []
+
+    def work(groups: Sequence[Sequence[Rollout]]) -> Iterator[Unit]:
+        asked.extend(rollout.sample for group in groups for rollout in group)
+        return iter(())
+
+    added = replace(store.rollouts[0], sample=4)
+    list(resumed(store, "mc", SETTINGS, [store.rollouts[:2], [*store.rollouts[2:], added]], work))
+    assert asked == [2, 3, 4]
+
+
 @pytest.mark.parametrize("lines", [0, 1, 2])
 def test_a_row_that_a_kill_left_half_written_is_done_anew(store: Store, lines: int) -> None:
     whole = run(store, Work())
