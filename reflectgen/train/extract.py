@@ -172,6 +172,11 @@ def _labels(store: Store, origin: Origin, row: Rollout, ends: set[int], given: S
     """End of a step -> its label; raises `InputError` where a step that was labelled does not end at any of `ends`."""
     if given is None:
         return {}
+    if len(given) != len(row.steps):
+        raise InputError(
+            f"Problem '{row.problem_id}', sample {row.sample}, in {store.folder} has {len(row.steps)} steps and "
+            f"{len(given)} labels: the store was sampled anew after it was labelled, so label it again."
+        )
     found = {step.token_span[1]: label for step, label in zip(row.steps, given, strict=True) if not math.isnan(label)}
     if not ends >= set(found):
         raise InputError(

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from reflectgen import metrics
 from reflectgen.config import Blend, HeadConfig, HeadOptions, RetrofitConfig
-from reflectgen.errors import InputError
+from reflectgen.errors import InputError, ModelError
 from reflectgen.metrics import Floats, Ints
 from reflectgen.model.head import SPRMHead
 from reflectgen.train.calibration import auc_by_problem, fit_blend, fit_temperature, trace_scores
@@ -94,7 +94,8 @@ def fit(
     """Train `config.seeds` heads on `train` and keep the best on `validation`, calibrated.
 
     `build` makes another module than the paper's, and `columns` gives it further inputs. Raises `OptionError` for an
-    unknown loss or one that lacks labels, and `InputError` where no problem of a part has right and wrong traces.
+    unknown loss or one that lacks labels, `InputError` where no problem of a part has right and wrong traces, and
+    `ModelError` where training diverges.
     """
     for part, name in ((train, "training"), (validation, "validation")):
         if not part.mixed:
@@ -234,8 +235,11 @@ class Course:
         return {name: metrics.mean(np.array(values)) for name, values in noted.items()}
 
     def _auc_within(self, module: nn.Module) -> float:
-        """Mean AUC within the validation part's problems."""
-        scores = trace_scores(grade(module, self.held_out), self.validation.steps, self.head.aggregate)
+        """Mean AUC within the validation part's problems; raises `ModelError` where the weights have run away."""
+        logits = grade(module, self.held_out)
+        if not np.isfinite(logits).all():
+            raise ModelError("The head's training diverged (its scores are no numbers): choose a lower learning_rate.")
+        scores = trace_scores(logits, self.validation.steps, self.head.aggregate)
         return metrics.mean(auc_by_problem(self.validation.correct, scores, self.validation.rows))
 
 

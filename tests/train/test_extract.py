@@ -122,6 +122,9 @@ def test_labels_are_those_of_the_stored_steps(tmp_path: Path) -> None:
     assert np.isfinite(end.labels).sum() == len(rows[1].steps)
     with pytest.raises(InputError, match=r"are of steps that the rule 'regex:=' does not cut: train under .* 'paper'"):
         extractor(step_rule="regex:=").features(traces, labels="half")
+    traces.write_labels("stale", {rows[1].key: [0.5] * (len(rows[1].steps) + 1)})
+    with pytest.raises(InputError, match="label it again"):
+        extractor().features(traces, labels="stale")
 
 
 def test_a_compact_store_gives_the_same_states(tmp_path: Path) -> None:

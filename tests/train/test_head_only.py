@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from reflectgen.config import HeadConfig, HeadOptions, RetrofitConfig
-from reflectgen.errors import InputError, OptionError
+from reflectgen.errors import InputError, ModelError, OptionError
 from reflectgen.model.head import SPRMHead
 from reflectgen.steps import TokenTable
 from reflectgen.train.extract import Extractor
@@ -68,6 +68,11 @@ def test_standardising_is_folded_into_the_first_layer() -> None:
     assert isinstance(folded, SPRMHead)
     torch.testing.assert_close(folded(inputs), module(inputs), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(module(inputs[:1]), head((inputs[:1] - inputs.mean(0)) / module.scale), atol=1e-5, rtol=1e-5)
+
+
+def test_a_training_that_diverges_says_so(parts: tuple[StepFeatures, StepFeatures]) -> None:
+    with pytest.raises(ModelError, match="diverged"):
+        fit(*parts, RetrofitConfig(**QUICK, learning_rate=1e30))
 
 
 def test_equal_seeds_give_equal_heads_and_the_best_of_several_is_kept(parts: tuple[StepFeatures, StepFeatures]) -> None:
