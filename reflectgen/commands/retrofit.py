@@ -120,7 +120,7 @@ def _show(report: Report, output: Path) -> None:
     training, testing = report.problems
     typer.echo(
         f"The head is in {output}: layer {head.config.layer}, trained on {training} problems and validated on {testing}, "
-        f"kept from epoch {head.training.epoch}, temperature {head.config.temperature:.2f}."
+        f"mean of {len(head.trainings)} seeds, temperature {head.config.temperature:.2f}."
     )
 
 

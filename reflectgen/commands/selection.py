@@ -49,11 +49,11 @@ def gains(figures: Figures) -> str:
 
 def layers(found: Mapping[str, Fitted]) -> Table:
     """One line per block whose states were tried."""
-    table = _table("states", "sprm", "AUC within", "blend", "AUC within", "epoch")
+    table = _table("states", "sprm", "AUC within", "blend", "AUC within")
     for name, fitted in found.items():
         rows = fitted.validation.selectors
         cells = [interval(value) for row in ("sprm", "blend") for value in (rows[row].accuracy, rows[row].auc_within)]
-        table.add_row(name, *cells, str(fitted.training.epoch))
+        table.add_row(name, *cells)
     return table
 
 

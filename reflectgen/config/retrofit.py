@@ -67,7 +67,7 @@ class RetrofitConfig(Config):
     seed: int = 0
     """Draws the validation part, the initial weights, dropout and the order of the problems."""
     seeds: int = Field(3, ge=1)
-    """Heads that are trained, with seeds `seed`, `seed` + 1, ...; the best on the validation part is kept."""
+    """Heads that are trained, with seeds `seed`, `seed` + 1, ..., and averaged into one that is as many times as wide."""
     backbone_name: str = ""
     """What the head's file calls its backbone, e.g. its name on the Hub; empty for the name that was given."""
 

@@ -79,9 +79,8 @@ def _fitted(bench: Bench, variant: Variant, parts: Parts, build: Build, columns:
         test=graded[1],
         facts={
             "parameters": size(found.head),
-            "seed": found.training.seed,
-            "epoch": found.training.epoch,
-            "validation_auc_within": found.training.auc_within,
+            "epochs": [training.epoch for training in found.trainings],
+            "validation_auc_within": float(np.mean([training.auc_within for training in found.trainings])),
         },
     )
 

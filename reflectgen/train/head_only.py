@@ -2,9 +2,9 @@
 
 Whole problems make a batch, so that a loss sees right and wrong traces of one problem together. After every epoch the mean
 AUC within the validation part's problems is taken, training stops when that no longer rises, and the best epoch's weights
-are kept; of several seeds the best head. On the same part the temperature and the scales of the blend are fitted
-(`reflectgen.train.calibration`), so figures on it flatter the head a little: report those of other problems. Wherever
-traces are chosen among, one that was cut off counts as what it was graded; nothing is taught of it.
+are kept; the heads of several seeds become one (`reflectgen.train.ensemble`). On the same part the temperature and the
+scales of the blend are fitted (`reflectgen.train.calibration`), so figures on it flatter the head a little: report those of
+other problems. Wherever traces are chosen among, one that was cut off counts as what it was graded; nothing is taught of it.
 
 States of large models have a few dimensions a thousand times larger than the rest, so each dimension is standardised over
 the training part. Afterwards that is folded into the head's first layer, which leaves a plain `SPRMHead`:
@@ -34,6 +34,7 @@ from reflectgen.errors import InputError, ModelError
 from reflectgen.metrics import Floats, Ints
 from reflectgen.model.head import SPRMHead
 from reflectgen.train.calibration import auc_by_problem, fit_blend, fit_temperature, trace_scores
+from reflectgen.train.ensemble import average
 from reflectgen.train.features import Origin, Reading, StepFeatures
 from reflectgen.train.loss import Graded, Loss, named_loss
 from reflectgen.train.selection import Figures, measure
@@ -49,7 +50,7 @@ Columns = Callable[[StepFeatures], Floats]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """How the training of the head that was kept went."""
+    """How the training with one seed went."""
 
     seed: int
     epoch: int
@@ -69,7 +70,8 @@ class Fitted:
     head: nn.Module
     """Maps inputs (..., I) to logits (...), at temperature 1; an `SPRMHead` unless another was asked for."""
     config: HeadConfig
-    training: Training
+    trainings: tuple[Training, ...]
+    """One for each seed."""
     validation: Figures
     """What it reaches on the validation part, which also stopped its training and calibrated it."""
 
@@ -91,7 +93,7 @@ def fit(
     build: Build = SPRMHead,
     columns: Columns | None = None,
 ) -> Fitted:
-    """Train `config.seeds` heads on `train` and keep the best on `validation`, calibrated.
+    """Train `config.seeds` heads on `train`, each as long as it gains on `validation`, and average them; calibrated.
 
     `build` makes another module than the paper's, and `columns` gives it further inputs. Raises `OptionError` for an
     unknown loss or one that lacks labels, `InputError` where no problem of a part has right and wrong traces, and
@@ -107,12 +109,13 @@ def fit(
     head_config = configure(config, train.origin, inputs.shape[1])
     loss = named_loss(config.loss)
     course = Course(train, validation, inputs, held_out, config, head_config, loss, build)
-    head, training = max((course.run(config.seed + index) for index in range(config.seeds)), key=lambda run: run[1].auc_within)
+    members, trainings = zip(*(course.run(config.seed + index) for index in range(config.seeds)), strict=True)
+    head = average(members)
     logits = grade(head, held_out)
-    calibrated = calibrate(head_config, validation, logits)
+    calibrated = calibrate(head.config if isinstance(head, SPRMHead) else head_config, validation, logits)
     scores = trace_scores(logits, validation.steps, calibrated.aggregate, calibrated.temperature)
     figures = measure(validation, scores, calibrated.blend or Blend())
-    return Fitted(head=head, config=calibrated, training=training, validation=figures)
+    return Fitted(head=head, config=calibrated, trainings=trainings, validation=figures)
 
 
 def reading_of(options: HeadOptions) -> Reading:

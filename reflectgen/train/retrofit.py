@@ -51,9 +51,9 @@ class Report:
         return {
             "problems": {"training": self.problems[0], "validation": self.problems[1]},
             "head": self.head.config.model_dump(mode="json"),
-            "training": asdict(self.head.training),
+            "trainings": [asdict(one) for one in self.head.trainings],
             "validation": asdict(self.head.validation),
-            "layers": {name: asdict(found.training) for name, found in self.layers.items()} or None,
+            "layers": {name: asdict(found.validation) for name, found in self.layers.items()} or None,
             "test": None if self.test is None else asdict(self.test),
         }
 
@@ -78,13 +78,19 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
     ]
     train, validation = join(parts).split(work.validation, work.seed)
     layers = _each_layer(extractor.readings, train, validation, work, progress) if work.search else {}
-    head = max(layers.values(), key=lambda found: found.training.auc_within) if layers else fit(train, validation, work)
+    head = max(layers.values(), key=_auc_within) if layers else fit(train, validation, work)
     test = None
     if test_store is not None:
         one = replace(extractor, readings=(Reading.of(head.config),))
         test = head.measure(one.features(test_store, data=work.test_data, progress=partial(progress, str(work.test))))
     _write(output, head, parts)
     return Report(problems=(len(train.problems), len(validation.problems)), head=head, test=test, layers=layers)
+
+
+def _auc_within(found: Fitted) -> float:
+    known = found.validation.selectors["sprm"].auc_within
+    assert known is not None, "a validation part without right and wrong traces of one problem was refused"
+    return known.estimate
 
 
 def check_problems(stores: Sequence[Store], test: Store | None) -> None:

@@ -83,7 +83,7 @@ def test_a_layer_is_searched_for(folder: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     report = run(work(folder, search="layer"), tmp_path / "head", lambda *what: told.append(what))
     assert list(report.layers) == ["layer-4", "layer-3", "layer-2", "layer-1-normed"]
-    best = max(report.layers.values(), key=lambda found: found.training.auc_within)
+    best = max(report.layers.values(), key=lambda found: found.validation.selectors["sprm"].auc_within.estimate)
     assert report.head == best and read_head(tmp_path / "head").head.config.layer == best.config.layer
     assert told[-1] == ("heads", 4, 4) and (str(folder / "train"), 120, 120) in told
 
@@ -102,7 +102,7 @@ def test_several_stores_are_one(folder: Path, tmp_path: Path) -> None:
 def test_labels_of_the_store_are_taught(folder: Path, tmp_path: Path) -> None:
     store = Store.open(folder / "train")
     store.write_labels("made", {row.key: [float(row.correct)] * len(row.steps) for row in store})
-    assert run(work(folder, labels="made", loss="soft"), tmp_path / "head").head.training.auc_within > 0.5
+    assert run(work(folder, labels="made", loss="soft"), tmp_path / "head").head.trainings[0].auc_within > 0.5
     with pytest.raises(InputError, match="has no labels 'none'"):
         run(work(folder, labels="none", loss="soft"), tmp_path / "other")
 
