@@ -102,13 +102,14 @@ async def test_grades_are_the_reward_model_s_and_the_rest_is_the_policy_s(head: 
 async def test_what_is_drawn_does_not_depend_on_who_grades() -> None:
     local, over_local = LocalEngine(policy(), tiny_reflective.grammar(has_head=False), kv_budget=2**20), engine()
     over_naive = SeparateEngine(naive(), reward_model(), TABLE)
-    grown = [each.branches(PROMPT, 6, SAMPLING, seed=2) for each in (local, over_local, over_naive)]
-    drawn = [await tokens_of(branches) for branches in grown]
+    grown, drawn = [], []
+    for each in (local, over_local, over_naive):  # one after the other, since they share the models
+        grown.append(each.branches(PROMPT, 6, SAMPLING, seed=2))
+        drawn.append(await tokens_of(grown[-1]))
+        await each.close()
     assert drawn[0] == drawn[1] == drawn[2]
     for one, other in zip(*grown[1:], strict=True):
         assert_equal_steps(one.steps, other.steps)
-    for each in (local, over_local, over_naive):
-        await each.close()
 
 
 async def test_each_token_is_read_once_and_each_step_is_a_pass() -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from reflectgen.errors import ModelError, OptionError
+from reflectgen.model import placement
 from reflectgen.model.placement import DTYPES, SMALL, resolve_device, resolve_dtype
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -30,20 +31,39 @@ def test_unknown_names_are_refused_with_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "stored", "parameters", "expected"),
+    ("native", "device", "stored", "parameters", "expected"),
     [
-        (GPU, torch.bfloat16, 1, None),
-        (CPU, torch.bfloat16, SMALL - 1, torch.float32),
-        (CPU, torch.bfloat16, SMALL, torch.bfloat16),
-        (CPU, torch.float16, SMALL, torch.bfloat16),
-        (CPU, torch.float32, SMALL, None),
-        (CPU, None, SMALL, None),
+        (True, GPU, torch.bfloat16, 1, None),
+        (True, CPU, torch.bfloat16, SMALL - 1, torch.float32),
+        (True, CPU, torch.bfloat16, SMALL, torch.bfloat16),
+        (True, CPU, torch.float16, SMALL, torch.bfloat16),
+        (True, CPU, torch.float32, SMALL, None),
+        (True, CPU, None, SMALL, None),
+        (False, CPU, torch.bfloat16, SMALL, torch.float32),
+        (False, CPU, torch.float16, SMALL, torch.float32),
+        (False, CPU, torch.bfloat16, 10**12, torch.bfloat16),
+        (False, CPU, torch.float32, SMALL, None),
     ],
 )
 def test_the_automatic_dtype(
-    device: torch.device, stored: torch.dtype | None, parameters: int, expected: torch.dtype | None
+    monkeypatch: pytest.MonkeyPatch,
+    native: bool,
+    device: torch.device,
+    stored: torch.dtype | None,
+    parameters: int,
+    expected: torch.dtype | None,
 ) -> None:
+    monkeypatch.setattr(placement, "multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(placement, "free_memory", lambda: 2**33)
     assert resolve_dtype("auto", device, stored, lambda: parameters) == expected
+
+
+@pytest.mark.parametrize(("capabilities", "native"), [({"avx512_bf16": True}, True), ({"avx512_f": True, "bf16": False}, False)])
+def test_what_the_cpu_multiplies_is_asked_of_torch(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert placement.multiplies_bfloat16() == native
 
 
 def test_every_dtype_has_a_long_and_a_short_name() -> None:
