@@ -1,6 +1,6 @@
 """What the step scores are worth: ways to choose among the same thinkings of the bundled model, with intervals.
 
-    python bench/selection.py [--model DIR] [--problems 300] [--k 32] [--seeds 0,1,2] [--json]
+    python bench/selection.py [--model DIR] [--problems 300] [--k 32] [--seeds 0,1,2] [--problem-seed 2026] [--json]
 
 Problems are of the test split of the word problems (disjoint from training in templates, numbers and starting counts),
 of a seed that nothing was tuned on. Each problem's 32 thinkings are sampled once for every sampling seed; accuracies are
@@ -77,10 +77,10 @@ def step_figures(results: Sequence[Result]) -> dict[str, float]:
     }
 
 
-def measure(model: str, count: int, k: int, seeds: Sequence[int]) -> dict[str, Any]:
+def measure(model: str, count: int, k: int, seeds: Sequence[int], problem_seed: int = PROBLEM_SEED) -> dict[str, Any]:
     """Sample and compare."""
     task = tasks.named("wordproblems")
-    problems = list(islice(wordproblems.problems("test", PROBLEM_SEED), count))
+    problems = list(islice(wordproblems.problems("test", problem_seed), count))
     began = time.perf_counter()
     with reflectgen.load(model) as reflector:
         results = [sample(reflector, problems, k, seed) for seed in seeds]
@@ -108,6 +108,7 @@ def measure(model: str, count: int, k: int, seeds: Sequence[int]) -> dict[str, A
         "problems": count,
         "thinkings": k,
         "sampling_seeds": list(seeds),
+        "problem_seed": problem_seed,
         "tokens": sum(result.cost.tokens_generated for found in results for result in found),
         "seconds": round(seconds, 1),
     }
@@ -138,9 +139,11 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=300, help="problems (default: %(default)s)")
     parser.add_argument("--k", type=int, default=32, help="thinkings of each (default: %(default)s)")
     parser.add_argument("--seeds", default="0,1,2", help="sampling seeds (default: %(default)s)")
+    parser.add_argument("--problem-seed", type=int, default=PROBLEM_SEED, help="makes the problems (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    figures = measure(options.model, options.problems, options.k, [int(seed) for seed in options.seeds.split(",")])
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    figures = measure(options.model, options.problems, options.k, seeds, options.problem_seed)
     print(json.dumps(figures, indent=2)) if options.json else show(figures)
 
 

@@ -62,7 +62,10 @@ def _reinforced(config: Any, output: Path, resume: bool) -> None:
 
 def _retrofitted(config: Any, output: Path, resume: bool) -> None:
     from reflectgen.commands.retrofit import train_head
+    from reflectgen.errors import OptionError
 
+    if not resume:
+        raise OptionError("The stage retrofit keeps no checkpoints that --fresh could pass over: give another --output.")
     train_head(config, output)
 
 

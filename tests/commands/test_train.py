@@ -60,6 +60,12 @@ def test_a_retrofit_recipe_is_handed_to_the_training_of_heads(
     assert output == tmp_path / "head"
 
 
+def test_a_retrofit_has_nothing_to_begin_afresh(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("stage: retrofit\nmodel: some/model\nrollouts: [a]\n")
+    done = run("train", tmp_path / "recipe.yaml", "--fresh", "--output", tmp_path / "head")
+    assert (done.exit_code, "The stage retrofit keeps no checkpoints" in " ".join(done.output.split())) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [

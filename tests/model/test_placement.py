@@ -58,7 +58,9 @@ def test_the_automatic_dtype(
     assert resolve_dtype("auto", device, stored, lambda: parameters) == expected
 
 
-@pytest.mark.parametrize(("capabilities", "native"), [({"avx512_bf16": True}, True), ({"avx512_f": True, "bf16": False}, False)])
+@pytest.mark.parametrize(
+    ("capabilities", "native"), [({"avx512_bf16": True}, True), ({"avx512_f": True, "bf16": False}, False)]
+)
 def test_what_the_cpu_multiplies_is_asked_of_torch(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], native: bool
 ) -> None:
