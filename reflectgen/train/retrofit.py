@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import nn
 
-from reflectgen import zoo
+from reflectgen import tasks, zoo
 from reflectgen.config import PromptConfig, ReflectiveConfig, RetrofitConfig, RetrofitStage
-from reflectgen.errors import InputError
+from reflectgen.errors import InputError, OptionError
 from reflectgen.model.atomic import replace_folder
 from reflectgen.model.checkpoint import write_head
 from reflectgen.model.head import SPRMHead
@@ -30,6 +30,7 @@ from reflectgen.train.features import Reading, StepFeatures, join
 from reflectgen.train.head_only import Fitted, fit, reading_of
 from reflectgen.train.loss import named_loss
 from reflectgen.train.selection import Figures
+from reflectgen.train.spans import prompt_config
 
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
@@ -83,7 +84,7 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
     if test_store is not None:
         one = replace(extractor, readings=(Reading.of(head.config),))
         test = head.measure(one.features(test_store, data=work.test_data, progress=partial(progress, str(work.test))))
-    _write(output, head, parts)
+    _write(output, head, stores)
     return Report(problems=(len(train.problems), len(validation.problems)), head=head, test=test, layers=layers)
 
 
@@ -152,10 +153,20 @@ def _each_layer(
     return found
 
 
-def _write(output: Path, head: Fitted, parts: Sequence[StepFeatures]) -> None:
+def _write(output: Path, head: Fitted, stores: Sequence[Store]) -> None:
     """The head alone; it goes on prompting as its rollouts were, where these agree, else as its backbone's default is."""
-    prompts = {part.origin.prompt.model_dump_json(): part.origin.prompt for part in parts}
-    prompt = parts[0].origin.prompt if len(prompts) == 1 else PromptConfig(tags=parts[0].origin.prompt.tags)
+    prompts = [_asked(store) for store in stores]
+    alike = all(prompt == prompts[0] for prompt in prompts)
     assert isinstance(head.head, SPRMHead)
     with replace_folder(output, overwrite=False) as scratch:
+        prompt = prompts[0] if alike else PromptConfig(tags=prompts[0].tags)
         write_head(scratch, head.head, ReflectiveConfig(head=head.config, prompt=prompt))
+
+
+def _asked(store: Store) -> PromptConfig:
+    """How a store's problems were put, without what its task says and will say again."""
+    prompt = prompt_config(store)
+    try:
+        return tasks.named(store.header.task).without(prompt)
+    except OptionError:  # a task of elsewhere
+        return prompt

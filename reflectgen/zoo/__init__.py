@@ -21,7 +21,9 @@ class ShippedHead:
     """Of the very copy that it was trained on (`reflectgen.model.fingerprint`)."""
 
 
-HEADS: dict[str, ShippedHead] = {}
+HEADS: dict[str, ShippedHead] = {
+    "qwen2.5-coder-0.5b-code": ShippedHead(("Qwen/Qwen2.5-Coder-0.5B-Instruct",), "qwen2-24x896-51acddd60ad6971d"),
+}
 """Folder in `heads/` -> its backbone."""
 HEADS_FOLDER = Path(__file__).parent / "heads"
 

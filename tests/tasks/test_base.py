@@ -24,3 +24,12 @@ def test_a_model_that_thinks_between_tags_writes_its_turn_itself() -> None:
     thinking = OWN.model_copy(update={"tags": ("<think>", "</think>")})
     asked = replace(TASK, instruction="", reply="```\n", stop="```").prompt(thinking)
     assert asked == thinking.model_copy(update={"instruction": ""})
+
+
+def test_what_a_task_says_is_taken_out_again_and_nothing_else() -> None:
+    task = replace(TASK, instruction="Write code.", reply="```\n", stop="```")
+    base = PromptConfig(system="Be brief.", instruction="Think.", tags=None)
+    asked = task.prompt(base)
+    assert task.without(asked) == PromptConfig(system="Be brief.")
+    assert task.without(base) == base
+    assert task.without(asked.model_copy(update={"instruction": "Own words."})).instruction == "Own words."
