@@ -1,4 +1,5 @@
-"""Problems with answers to make a model reflective on: word problems of one and two steps, two files that share none.
+"""Problems with answers to make a model reflective on: word problems of one and two steps, in two
+files that have no problem in common.
 
     python examples/word_problems.py [runs/words] [--train 300] [--test 200] [--seed 0]
 
@@ -15,6 +16,9 @@ from random import Random
 
 NAMES = ("Tom", "Ana", "Mia", "Leo", "Sam", "Eva", "Ben", "Zoe")
 ITEMS = ("apples", "shells", "coins", "cards", "books", "pens", "stamps", "beads")
+
+MOST = 10_000
+"""Problems that are drawn without meeting the same ones all the time."""
 
 Solve = Callable[[int, int, int], int]
 KINDS: tuple[tuple[str, Solve], ...] = (
@@ -52,12 +56,17 @@ def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
 
 
 def main() -> None:
+    """Make the problems and write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/words"))
-    parser.add_argument("--train", type=int, default=300)
-    parser.add_argument("--test", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path("runs/words"), help="where to write (default: %(default)s)"
+    )
+    parser.add_argument("--train", type=int, default=300, help="problems to train on (default: %(default)s)")
+    parser.add_argument("--test", type=int, default=200, help="problems to measure on (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the problems (default: %(default)s)")
     given = parser.parse_args()
+    if given.train + given.test > MOST:
+        parser.error(f"There are too few different problems for that: ask for at most {MOST} in all.")
     rows = distinct(given.train + given.test, given.seed)
     given.folder.mkdir(parents=True, exist_ok=True)
     write(given.folder / "train.jsonl", rows[: given.train])

@@ -88,10 +88,11 @@ def write(
     events: Sequence[int] = (2, 3),
     shard: int = 10,
     compact: bool = False,
+    prompt: PromptConfig | None = None,
     **changes: Any,
 ) -> Store:
     """A store of that many training problems with `samples` traces each, `shard` problems a shard."""
-    prompt = model.prompt_config(tokenizer)
+    prompt = prompt or model.prompt_config(tokenizer)
     segmenter = Segmenter.bind("paper", prompt.tags, TokenTable(tokenizer))
     store = Store.create(folder, header(model, prompt, **changes))
     asked = list(islice(wordproblems.problems("train", seed, events), problems))

@@ -3,7 +3,7 @@
 `auto` takes the first accelerator there is, else the CPU. The dtype `auto` is the checkpoint's on an accelerator. On a CPU
 it is float32 below `SMALL` parameters, where speed does not matter; above it, for a checkpoint stored in 16 bits or fewer,
 bfloat16 where the CPU multiplies that (float16 is slow on all), else float32 where that fits: a CPU without such
-instructions multiplies float32 four times as fast as bfloat16. The head is always float32.
+instructions multiplies float32 several times as fast as bfloat16. The head is always float32.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SMALL = 200_000_000
 NATIVE_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 """Instructions that multiply bfloat16, by torch's names."""
 ROOM = 0.5
-"""Share of the free memory that weights may take which are widened for speed alone."""
+"""Share of the main memory that weights may take which are widened for speed alone."""
 
 
 def _auto() -> torch.device:
@@ -80,18 +80,16 @@ def resolve_dtype(
         return torch.float32
     if stored is None or stored.itemsize > 2:
         return None
-    fits = parameters() * torch.float32.itemsize <= ROOM * free_memory()
+    fits = parameters() * torch.float32.itemsize <= ROOM * total_memory()
     return torch.float32 if fits and not multiplies_bfloat16() else torch.bfloat16
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for it."""
-    return any(torch.cpu.get_capabilities().get(name) for name in NATIVE_BFLOAT16)
+    """Whether this CPU has instructions for it; True where torch is too old to tell."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    return ask is None or any(ask().get(name) for name in NATIVE_BFLOAT16)
 
 
-def free_memory() -> int:
-    """Bytes of main memory that are free; half of all where the system does not say."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+def total_memory() -> int:
+    """Bytes of main memory, free or not: one machine gives one answer."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -66,12 +66,11 @@ class Task:
         begun = {name: value for name, value in own if value}
         return base.model_copy(update={**asked, **begun})
 
-    def without(self, prompt: PromptConfig) -> PromptConfig:
-        """`prompt` without what this task puts into it: these fields as where nobody says anything.
+    def without(self, prompt: PromptConfig, base: PromptConfig) -> PromptConfig:
+        """`prompt` without what this task has put into it: these fields as `base` has them.
 
         For a model whose traces are of this task, and which is to be asked other things as well.
         """
-        unsaid = PromptConfig(tags=prompt.tags)
         own = {"instruction": self.instruction, "reply": self.reply, "stop": self.stop}
         mine = [name for name, value in own.items() if value is not None and value == getattr(prompt, name)]
-        return prompt.model_copy(update={name: getattr(unsaid, name) for name in mine})
+        return prompt.model_copy(update={name: getattr(base, name) for name in mine})

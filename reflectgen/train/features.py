@@ -68,7 +68,7 @@ class States(Mapping[Reading, Halves]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What the features were made with, as the head that is trained on them will say."""
+    """What the features were made with."""
 
     backbone: str
     """The backbone's fingerprint."""

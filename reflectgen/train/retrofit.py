@@ -16,7 +16,7 @@ from torch import nn
 
 from reflectgen import tasks, zoo
 from reflectgen.config import PromptConfig, ReflectiveConfig, RetrofitConfig, RetrofitStage
-from reflectgen.errors import InputError, OptionError
+from reflectgen.errors import InputError
 from reflectgen.model.atomic import replace_folder
 from reflectgen.model.checkpoint import write_head
 from reflectgen.model.head import SPRMHead
@@ -72,7 +72,7 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
     stores = [Store.open(folder) for folder in work.rollouts]
     test_store = None if work.test is None else Store.open(work.test)
     check_problems(stores, test_store)
-    extractor = prepare(work, stores[0].header.step_rule)
+    extractor, own = prepare(work, stores[0].header.step_rule)
     parts = [
         extractor.features(store, data=work.data, labels=work.labels, progress=partial(progress, str(store.folder)))
         for store in stores
@@ -84,7 +84,7 @@ def run(work: RetrofitStage, output: Path, progress: Progress = lambda what, don
     if test_store is not None:
         one = replace(extractor, readings=(Reading.of(head.config),))
         test = head.measure(one.features(test_store, data=work.test_data, progress=partial(progress, str(work.test))))
-    _write(output, head, stores)
+    _write(output, head, stores, own)
     return Report(problems=(len(train.problems), len(validation.problems)), head=head, test=test, layers=layers)
 
 
@@ -115,23 +115,25 @@ def check_problems(stores: Sequence[Store], test: Store | None) -> None:
         )
 
 
-def prepare(work: RetrofitStage, store_rule: str) -> Extractor:
-    """The backbone, ready to read; `store_rule` is the step rule where the recipe names none."""
+def prepare(work: RetrofitStage, store_rule: str) -> tuple[Extractor, PromptConfig]:
+    """The backbone, ready to read, and how its own files ask; `store_rule` is the step rule where the recipe names none."""
     path = zoo.path(work.model) if work.model in zoo.MODELS else Path(work.model).expanduser()
     name = str(path.resolve()) if path.exists() else work.model
     trusted = work.trust_remote_code
-    backbone = open_model(name, head=NO_HEAD, device=work.device, dtype=work.dtype, trust_remote_code=trusted).backbone
+    model = open_model(name, head=NO_HEAD, device=work.device, dtype=work.dtype, trust_remote_code=trusted)
+    tokenizer = load_tokenizer(name, trust_remote_code=trusted)
     reading = reading_of(work.head)
-    return Extractor(
-        backbone=backbone,
-        table=TokenTable(load_tokenizer(name, trust_remote_code=trusted)),
-        readings=every_layer(reading, backbone) if work.search else (reading,),
+    extractor = Extractor(
+        backbone=model.backbone,
+        table=TokenTable(tokenizer),
+        readings=every_layer(reading, model.backbone) if work.search else (reading,),
         step_rule=work.head.step_rule or store_rule,
         grade_end=work.head.grade_end,
         name=name,
         off_policy=work.off_policy,
         cache=work.cache,
     )
+    return extractor, model.prompt_config(tokenizer)
 
 
 def every_layer(reading: Reading, backbone: nn.Module) -> tuple[Reading, ...]:
@@ -153,20 +155,10 @@ def _each_layer(
     return found
 
 
-def _write(output: Path, head: Fitted, stores: Sequence[Store]) -> None:
-    """The head alone; it goes on prompting as its rollouts were, where these agree, else as its backbone's default is."""
-    prompts = [_asked(store) for store in stores]
-    alike = all(prompt == prompts[0] for prompt in prompts)
+def _write(output: Path, head: Fitted, stores: Sequence[Store], own: PromptConfig) -> None:
+    """The head alone; it asks as its rollouts were asked for, less what their tasks said, or as `own` where these differ."""
+    asked = [tasks.named(store.header.task).without(prompt_config(store), own) for store in stores]
+    prompt = asked[0] if all(one == asked[0] for one in asked) else own
     assert isinstance(head.head, SPRMHead)
     with replace_folder(output, overwrite=False) as scratch:
-        prompt = prompts[0] if alike else PromptConfig(tags=prompts[0].tags)
         write_head(scratch, head.head, ReflectiveConfig(head=head.config, prompt=prompt))
-
-
-def _asked(store: Store) -> PromptConfig:
-    """How a store's problems were put, without what its task says and will say again."""
-    prompt = prompt_config(store)
-    try:
-        return tasks.named(store.header.task).without(prompt)
-    except OptionError:  # a task of elsewhere
-        return prompt

@@ -54,7 +54,7 @@ def test_the_automatic_dtype(
     expected: torch.dtype | None,
 ) -> None:
     monkeypatch.setattr(placement, "multiplies_bfloat16", lambda: native)
-    monkeypatch.setattr(placement, "free_memory", lambda: 2**33)
+    monkeypatch.setattr(placement, "total_memory", lambda: 2**33)
     assert resolve_dtype("auto", device, stored, lambda: parameters) == expected
 
 
@@ -66,6 +66,11 @@ def test_what_the_cpu_multiplies_is_asked_of_torch(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert placement.multiplies_bfloat16() == native
+
+
+def test_a_torch_that_cannot_tell_counts_as_multiplying_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert placement.multiplies_bfloat16()
 
 
 def test_every_dtype_has_a_long_and_a_short_name() -> None:

@@ -28,8 +28,8 @@ def test_a_model_that_thinks_between_tags_writes_its_turn_itself() -> None:
 
 def test_what_a_task_says_is_taken_out_again_and_nothing_else() -> None:
     task = replace(TASK, instruction="Write code.", reply="```\n", stop="```")
-    base = PromptConfig(system="Be brief.", instruction="Think.", tags=None)
-    asked = task.prompt(base)
-    assert task.without(asked) == PromptConfig(system="Be brief.")
-    assert task.without(base) == base
-    assert task.without(asked.model_copy(update={"instruction": "Own words."})).instruction == "Own words."
+    asked = task.prompt(OWN)
+    assert task.without(asked, OWN) == OWN
+    assert task.without(asked, PromptConfig(instruction="")) == PromptConfig(system="Be brief.", instruction="")
+    said = asked.model_copy(update={"instruction": "My own words."})
+    assert task.without(said, OWN) == OWN.model_copy(update={"instruction": "My own words."})

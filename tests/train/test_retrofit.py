@@ -13,7 +13,7 @@ import pytest
 import stored
 import tiny_models
 
-from reflectgen import zoo
+from reflectgen import tasks, zoo
 from reflectgen.config import HeadConfig, RetrofitStage
 from reflectgen.errors import InputError, OptionError
 from reflectgen.load import load
@@ -105,6 +105,19 @@ def test_labels_of_the_store_are_taught(folder: Path, tmp_path: Path) -> None:
     assert run(work(folder, labels="made", loss="soft"), tmp_path / "head").head.trainings[0].auc_within > 0.5
     with pytest.raises(InputError, match="has no labels 'none'"):
         run(work(folder, labels="none", loss="soft"), tmp_path / "other")
+
+
+@pytest.mark.parametrize(("said", "kept"), [(None, "Own words."), ("Own words.", "")], ids=["the user's", "the task's"])
+def test_the_head_asks_as_its_rollouts_were_asked_for_less_what_their_task_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, kept: str
+) -> None:
+    model, tokenizer = stored.bundled()
+    prompt = model.prompt_config(tokenizer).model_copy(update={"instruction": "Own words."})
+    stored.write(tmp_path / "train", model, tokenizer, problems=20, samples=4, prompt=prompt)
+    monkeypatch.setitem(tasks.TASKS, "wordproblems", replace(tasks.TASKS["wordproblems"], instruction=said))
+    run(work(tmp_path, epochs=1), tmp_path / "head")
+    found = read_head(tmp_path / "head").prompt
+    assert found is not None and found.instruction == kept
 
 
 def test_what_cannot_be_done_is_refused_and_writes_nothing(folder: Path, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
+import os
 
-from reflectgen.model.placement import free_memory
+import torch
 
 SHARE = 0.25
 """Share of the free memory on CPU and MPS, where the rest of the machine needs it too."""
@@ -18,4 +18,12 @@ def default_budget(device: torch.device) -> int:
         return int(CUDA_SHARE * torch.cuda.mem_get_info(device)[0])
     if device.type == "mps":
         return int(SHARE * torch.mps.recommended_max_memory())
-    return int(SHARE * free_memory())
+    return int(SHARE * _free_memory())
+
+
+def _free_memory() -> int:
+    """Bytes of main memory that are free; half of all where the system does not say."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
