@@ -108,8 +108,8 @@ class Examiner:
 
     def _of_finished(self, variant: Variant) -> Grades:
         head, test = finished_head(self.bench, variant), self.bench.test(variant)
-        logits = grade(head, inputs_of(test, variant.reading))
-        return Grades.of(head.config, logits, test, None, {"parameters": size(head)})
+        logits = grade(head, inputs_of(test, variant.reading))  # calibrated, as a finished head's are
+        return Grades.of(head.config.model_copy(update={"temperature": 1.0}), logits, test, None, {"parameters": size(head)})
 
     def _train(self, variant: Variant) -> tuple[Parts, Grader]:
         key = variant.training

@@ -1,5 +1,6 @@
 """Rows on features made by hand, with a direction planted that tells right traces from wrong ones."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from planted import planted
 from reflectgen.config import Blend, HeadOptions, RetrofitConfig
 from reflectgen.errors import InputError
 from reflectgen.metrics import auc
-from reflectgen.study import methods
+from reflectgen.model.head import SPRMHead
+from reflectgen.study import grades, methods
 from reflectgen.study.bench import Parts
 from reflectgen.study.grades import Examiner, Grades
 from reflectgen.study.oracle import Oracle
 from reflectgen.study.variants import Variant
 from reflectgen.train.calibration import auc_by_problem
 from reflectgen.train.features import StepFeatures
+from reflectgen.train.head_only import Fitted, fit
 
 TRAIN, VALIDATION, TEST = (planted(count, seed=seed) for seed, count in enumerate((24, 10, 12)))
 CONFIG = RetrofitConfig(head=HeadOptions(step_rule="paper", grade_end=False), seeds=1, epochs=8, batch=4, learning_rate=0.02)
@@ -114,3 +117,15 @@ def test_grades_as_json_and_back() -> None:
     assert again.first_errors is not None and again.first_errors.tolist() == [-1, 4]
     assert (again.blend, again.facts) == (made.blend, made.facts)
     assert Grades.decode(replace(made, first_errors=None).encode()).first_errors is None
+
+
+def test_a_finished_head_is_calibrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = fit(TRAIN, VALIDATION, CONFIG)
+    assert isinstance(fitted.head, SPRMHead) and fitted.config.temperature != 1
+    fitted.head.config = fitted.config  # as it is written, and read again
+    monkeypatch.setattr(grades, "finished_head", lambda bench, variant: fitted.head)
+    row = replace(BASE, finished="mine").changed("mine", layer=fitted.config.layer)
+    expected = Fitted(head=deepcopy(fitted.head), config=fitted.config, trainings=(), validation=fitted.validation)
+    assert isinstance(expected.head, SPRMHead)
+    expected.head.config = fitted.config.model_copy(update={"temperature": 1.0})
+    assert Examiner(bench=Bench(), oracles=None).grades(row).scores == pytest.approx(expected.scores(TEST))  # type: ignore[arg-type]
