@@ -99,7 +99,8 @@ def fit(
     unknown loss or one that lacks labels, `InputError` where no problem of a part has right and wrong traces, and
     `ModelError` where training diverges.
     """
-    for part, name in ((train, "training"), (validation, "validation")):
+    taught = train.of_traces(train.ended)
+    for part, name in ((taught, "training"), (validation, "validation")):
         if not part.mixed:
             raise InputError(
                 f"No problem of the {name} part has both right and wrong traces, so nothing can be learnt from it: "

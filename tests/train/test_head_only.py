@@ -148,6 +148,8 @@ def test_nothing_to_learn_from_is_one_sentence(parts: tuple[StepFeatures, StepFe
     train, validation = parts
     with pytest.raises(InputError, match="No problem of the training part has both right and wrong traces"):
         fit(replace(train, correct=np.ones_like(train.correct)), validation, RetrofitConfig())
+    with pytest.raises(InputError, match="No problem of the training part"):  # a cut-off trace teaches nothing
+        fit(replace(train, ended=train.correct), validation, RetrofitConfig())
     with pytest.raises(InputError, match="No problem of the validation part"):
         fit(train, replace(validation, correct=np.zeros_like(validation.correct)), RetrofitConfig())
     with pytest.raises(OptionError, match=r"Unknown loss 'gruop'.*Did you mean 'group'"):
