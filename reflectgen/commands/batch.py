@@ -89,7 +89,7 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
     if left:
         if any(problem.answers for problem in batch.problems):
             task.ready()
-        with _keeping(tally, output), open_model(**loading, prompt=task.prompt) as model:
+        with _keeping(batch), open_model(**loading, prompt=task.prompt) as model:
             _check_all(model, batch, left)
             _solve_all(model, batch, left, tally)
     rest = f", {tally.speed}" if left else ": nothing was left to do"
@@ -160,10 +160,11 @@ def _note(batch: Batch, result: Result, log: Log, tally: Tally) -> None:
 
 
 @contextmanager
-def _keeping(tally: Tally, output: Path) -> Iterator[None]:
-    """Let an interrupt say what is kept and how to go on."""
+def _keeping(batch: Batch) -> Iterator[None]:
+    """Let an interrupt say what is kept and how to go on; counted anew, since it may come between a row and its count."""
     try:
         yield
     except KeyboardInterrupt:
-        kept = f"{tally.solved} of {tally.total} problems are solved in {output}"
+        tally, _ = _resume(batch)
+        kept = f"{tally.solved} of {tally.total} problems are solved in {batch.output}"
         raise KeyboardInterrupt(f"Interrupted: {kept}. The same command goes on from there.") from None
