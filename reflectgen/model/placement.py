@@ -76,11 +76,12 @@ def resolve_dtype(
         return DTYPES[name]
     if device.type != "cpu":
         return None
-    if parameters() < SMALL:
+    count = parameters()
+    if count < SMALL:
         return torch.float32
     if stored is None or stored.itemsize > 2:
         return None
-    fits = parameters() * torch.float32.itemsize <= ROOM * total_memory()
+    fits = count * torch.float32.itemsize <= ROOM * total_memory()
     return torch.float32 if fits and not multiplies_bfloat16() else torch.bfloat16
 
 
