@@ -21,6 +21,8 @@ class Identity:
     """Name of the engine."""
     dtype: str = ""
     """Precision of the backbone's weights, e.g. `bfloat16`."""
+    parameters: int = 0
+    """Parameters of the backbone."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """How a problem becomes a prompt."""
 

@@ -106,6 +106,7 @@ def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConf
         head=head_fingerprint(grader.head) if grader.head else "",
         engine=engine,
         dtype=str(next(model.backbone.parameters()).dtype).removeprefix("torch."),
+        parameters=sum(parameter.numel() for parameter in model.backbone.parameters()),
         prompt=prompt,
     )
 

@@ -7,7 +7,7 @@ calls work anywhere, a notebook's running loop included.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from queue import SimpleQueue
@@ -16,7 +16,7 @@ from typing import Any, Self, TypedDict, Unpack, get_args
 
 from reflectgen import search, select
 from reflectgen.background import Background
-from reflectgen.config import EFFORTS, Blend, Sampling
+from reflectgen.config import EFFORTS, Blend, Effort, Sampling
 from reflectgen.engine.base import Engine, room
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.tree import limits
@@ -24,27 +24,36 @@ from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
 from reflectgen.identity import UNKNOWN, Identity
 from reflectgen.scoring import aggregate
 from reflectgen.search.base import Answering, Request
+from reflectgen.search.choice import Point
 from reflectgen.steps import OFFICIAL, read_index
 from reflectgen.types import Problem, Result, Step
 
 LIVE_BRANCHES = 256
 """Branches kept live by `solve_many` where its concurrency is not given: enough to fill a batch."""
 
-BEST_OF_N = "best_of_n"
-"""The strategy where none is named."""
+AUTO = "auto"
+"""The strategy that stands for the one which fits the model (`reflectgen.search.choice`)."""
 
 
 class Options(TypedDict, total=False):
     """How to solve a problem. What is not given, or None, is the method's or the model's default."""
 
-    effort: str | None
-    """"low", "medium" (default) or "high": 2, 8 or 32 thinkings."""
+    effort: str | Effort | None
+    """"low", "medium" (default) or "high": 2, 8 or 32 thinkings; "auto": up to 32, until the answer is settled; or an
+    `Effort` of one's own. The next five override what it says."""
     k: int | None
-    """Thinkings to sample; overrides `effort`."""
+    """Thinkings to sample."""
     strategy: str | None
-    """Name in `reflectgen.search.STRATEGIES`; best_of_n by default."""
+    """Name in `reflectgen.search.STRATEGIES`, or "auto" for the one that fits the model."""
+    settings: Mapping[str, Any] | None
+    """The strategy's own settings (`reflectgen.config.search`)."""
+    budget: int | None
+    """Most tokens generated for a problem, over all branches."""
+    max_tokens: int | None
+    """Longest thinking, in tokens."""
     select: str | None
-    """Name of a selector of `reflectgen.select`; by default sprm where the model has a head, else majority."""
+    """Name of a selector of `reflectgen.select`; by default the strategy's own, else sprm where the model has a head, else
+    majority."""
     answer: str | None
     """Whether "all" thinkings get an answer (default) or only the "chosen" one."""
     abstain_below: float | None
@@ -57,8 +66,6 @@ class Options(TypedDict, total=False):
     """Draw from the smallest set of tokens with at least this probability."""
     top_k: int | None
     """Draw from this many most likely tokens; 0 for all."""
-    max_tokens: int | None
-    """Longest thinking, in tokens."""
     answer_tokens: int | None
     """Longest reply after the thinking, in tokens."""
     extract: Callable[[str], str | None] | None
@@ -93,14 +100,19 @@ class Reflector:
         identity: Identity = UNKNOWN,
         sampling: Sampling | None = None,
         blend: Blend | None = None,
+        frontier: Sequence[Point] = (),
         notes: Sequence[str] = (),
     ) -> None:
-        """`encode` turns a problem into the token ids of its prompt; `notes` are repeated in every result."""
+        """`encode` turns a problem into the token ids of its prompt; `notes` are repeated in every result.
+
+        `frontier` is what strategies were measured to reach with this model, for the strategy "auto".
+        """
         self.engine = engine
         self.encode = encode
         self.identity = identity
         self.sampling = sampling or Sampling()
         self.blend = blend
+        self.frontier = tuple(frontier)
         self.notes = tuple(notes)
         self._background = Background()
 
@@ -148,15 +160,18 @@ class Reflector:
         """What `solve` hands to the strategy; raises what `solve` raises for a wrong prompt or option."""
         check(options)
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        effort, _ = self._effort(options)
         question = Problem(text=problem) if isinstance(problem, str) else problem
         prompt = tuple(self.encode(question.text))
-        sampling = _sampling(self.sampling, options)
+        sampling = _sampling(self.sampling, options, effort)
         limits(room(prompt, self.engine.context), sampling, self.engine.grammar)
         return Request(
             problem=question,
             prompt=prompt,
-            k=thinkings(options),
-            select=self._selector(options.get("select")),
+            k=effort.k,
+            budget=effort.budget,
+            settings=effort.settings,
+            select=self._selector(options.get("select") or search.OWN_SELECT.get(effort.strategy)),
             sampling=sampling,
             blend=self.blend,
             **{name: given[name] for name in REQUESTED if name in given},
@@ -193,9 +208,17 @@ class Reflector:
         self.close()
 
     async def _solve(self, problem: str | Problem, options: Options) -> Result:
-        strategy = search.named(options.get("strategy") or BEST_OF_N)
-        result = await strategy(self.engine, self.request(problem, **options))
-        return replace(result, notes=self.notes)
+        effort, why = self._effort(options)
+        result = await search.named(effort.strategy)(self.engine, self.request(problem, **options))
+        return replace(result, notes=(*self.notes, *why))
+
+    def _effort(self, options: Options) -> tuple[Effort, tuple[str, ...]]:
+        """What the options ask for, "auto" replaced by the strategy that fits the model, and why it does."""
+        effort = effort_of(options)
+        if effort.strategy != AUTO:
+            return effort, ()
+        name, why = search.pick(self.identity.parameters, self.frontier, effort.k)
+        return effort.model_copy(update={"strategy": name, "settings": {}}), (f"The strategy is {name}: {why}.",)
 
     async def _solve_together(
         self, problems: Sequence[str | Problem], options: Options, report: Callable[[Result], None]
@@ -247,8 +270,10 @@ def check(options: Options) -> None:
     """Raise `OptionError` for the first option that is unknown or out of range, as far as no model is needed to tell."""
     for option in options.keys() - Options.__annotations__.keys():
         raise unknown("option", option, Options.__annotations__)
-    thinkings(options)
-    search.named(options.get("strategy") or BEST_OF_N)
+    effort = effort_of(options)
+    if effort.strategy != AUTO:
+        search.named(effort.strategy)
+        search.check_settings(effort.strategy, effort.settings)
     if (name := options.get("select")) is not None:
         select.needs_head(name)
     if (answer := options.get("answer")) not in (None, *get_args(Answering)):
@@ -256,7 +281,7 @@ def check(options: Options) -> None:
     abstain_below = options.get("abstain_below") or 0.0
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"abstain_below is a share of the votes, from 0 to 1, and not {abstain_below}.")
-    _sampling(Sampling(), options)
+    _sampling(Sampling(), options, effort)
 
 
 def unit(k: int) -> int:
@@ -265,17 +290,30 @@ def unit(k: int) -> int:
 
 
 def thinkings(options: Options) -> int:
-    """How many thinkings the options ask for. Raises `OptionError` for an unknown effort or fewer than one."""
-    effort = options.get("effort") or "medium"
-    if effort not in EFFORTS:
-        raise unknown("effort", effort, EFFORTS)
+    """How many thinkings the options ask for, at most; raises as `effort_of`."""
+    return effort_of(options).k
+
+
+def effort_of(options: Options) -> Effort:
+    """The effort that the options name, with what they say beside it on top.
+
+    Raises `OptionError` for an unknown name and for a value out of range.
+    """
+    asked = options.get("effort") or "medium"
+    if isinstance(asked, str) and asked not in EFFORTS:
+        raise unknown("effort", asked, EFFORTS)
+    effort = EFFORTS[asked] if isinstance(asked, str) else asked
     k = options.get("k")
     if k is not None and k < 1:
         raise OptionError(f"k must be at least 1, not {k}: it is the number of thinkings to sample.")
-    return EFFORTS[effort].k if k is None else k
+    given = {name: value for name, value in options.items() if name in Effort.model_fields and value is not None}
+    own = effort.settings if given.get("strategy") in (None, effort.strategy) else {}
+    settings = {**own, **(options.get("settings") or {})}
+    return Effort.parse({**effort.model_dump(), **given, "settings": settings}, "The options")
 
 
-def _sampling(own: Sampling, options: Options) -> Sampling:
-    """`own` with what the options say of it on top."""
-    given = {name: value for name, value in options.items() if name in Sampling.model_fields and value is not None}
+def _sampling(own: Sampling, options: Options, effort: Effort) -> Sampling:
+    """`own` with what the options and the effort say of it on top."""
+    asked = {**options, "max_tokens": effort.max_tokens}
+    given = {name: value for name, value in asked.items() if name in Sampling.model_fields and value is not None}
     return Sampling.parse({**own.model_dump(), **given}, "The sampling options")

@@ -17,57 +17,92 @@ voters' mean log-probs, then the answer that was given first; the voter shown fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from reflectgen.answers import canonical
 from reflectgen.config import Blend
 from reflectgen.errors import ModelError, unknown
 from reflectgen.registry import find
-from reflectgen.scoring import EPS, sigmoid
-from reflectgen.types import Choice, Trajectory
+from reflectgen.scoring import EPS, aggregate, sigmoid
+from reflectgen.types import Choice, Step, Trajectory
 
-Value = Callable[[Trajectory, Blend], float]
+
+class Measured(Protocol):
+    """What a value is made from: a trajectory, or a branch that is still growing."""
+
+    @property
+    def score(self) -> float | None:
+        """Trajectory score so far, in [0, 1]; None without a head."""
+
+    @property
+    def logprob(self) -> float:
+        """Mean log-prob so far, in nats."""
+
+    @property
+    def confidence(self) -> float:
+        """Mean DeepConf confidence so far, in nats."""
+
+    @property
+    def tokens(self) -> int:
+        """Length of the thinking so far."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Its graded steps so far."""
+
+
+Value = Callable[[Measured, Blend], float]
 """From a trajectory, and the scales that a blend needs, to its value: the larger the better."""
 
 
-def sprm(trajectory: Trajectory, scales: Blend) -> float:
+def sprm(trajectory: Measured, scales: Blend) -> float:
     """The trajectory score, in [0, 1]."""
     return trajectory.score or 0.0
 
 
-def logprob(trajectory: Trajectory, scales: Blend) -> float:
+def product(trajectory: Measured, scales: Blend) -> float:
+    """The product of the step scores, in [0, 1]: were they independent, the probability that every step is right.
+
+    The trajectory score where there is no graded step.
+    """
+    scores = [step.score or 0.0 for step in trajectory.steps]
+    return aggregate("product", scores) if scores else sprm(trajectory, scales)
+
+
+def logprob(trajectory: Measured, scales: Blend) -> float:
     """The mean log-prob, in nats."""
     return trajectory.logprob
 
 
-def confidence(trajectory: Trajectory, scales: Blend) -> float:
+def confidence(trajectory: Measured, scales: Blend) -> float:
     """The mean DeepConf confidence, in nats."""
     return trajectory.confidence
 
 
-def shortness(trajectory: Trajectory, scales: Blend) -> float:
+def shortness(trajectory: Measured, scales: Blend) -> float:
     """Minus the number of thinking tokens."""
     return -float(trajectory.tokens)
 
 
-def blend(trajectory: Trajectory, scales: Blend) -> float:
+def blend(trajectory: Measured, scales: Blend) -> float:
     """z(log score) + weight * z(mean log-prob), with the score clamped from below at `scoring.EPS`."""
     score = (_log_score(trajectory) - scales.score_mean) / scales.score_std
     return score + scales.weight * (trajectory.logprob - scales.logprob_mean) / scales.logprob_std
 
 
-def probability(trajectory: Trajectory, scales: Blend) -> float:
+def probability(trajectory: Measured, scales: Blend) -> float:
     """exp(mean log-prob): the geometric mean of the token probabilities, in (0, 1]."""
     return math.exp(trajectory.logprob)
 
 
-def blended_probability(trajectory: Trajectory, scales: Blend) -> float:
+def blended_probability(trajectory: Measured, scales: Blend) -> float:
     """sigmoid(blend), in (0, 1): bounded, so that no single trajectory outvotes all others."""
     return sigmoid(blend(trajectory, scales))
 
 
-def one(trajectory: Trajectory, scales: Blend) -> float:
+def one(trajectory: Measured, scales: Blend) -> float:
     """1: every vote weighs the same."""
     return 1.0
 
@@ -87,6 +122,7 @@ class Selector:
 
 SELECTORS: dict[str, Selector] = {
     "sprm": Selector(value=sprm, head=True),
+    "product": Selector(value=product, head=True),
     "logprob": Selector(value=logprob),
     "confidence": Selector(value=confidence),
     "shortest": Selector(value=shortness),
@@ -94,6 +130,7 @@ SELECTORS: dict[str, Selector] = {
     "majority": Selector(value=one, votes=True),
     "weighted": Selector(value=sprm, votes=True, head=True),
     "weighted:sprm": Selector(value=sprm, votes=True, head=True),
+    "weighted:product": Selector(value=product, votes=True, head=True),
     "weighted:logprob": Selector(value=probability, votes=True),
     "weighted:confidence": Selector(value=confidence, votes=True),
     "weighted:blend": Selector(value=blended_probability, votes=True, head=True, scaled=True),
@@ -124,8 +161,22 @@ def needs_answers(name: str, abstain_below: float = 0.0) -> bool:
     return parse(name).votes or abstain_below > 0
 
 
-def select(name: str, trajectories: Sequence[Trajectory], *, blend: Blend | None = None, abstain_below: float = 0.0) -> Choice:
-    """What the selector `name` decides over `trajectories`.
+def values(name: str, branches: Sequence[Measured], blend: Blend | None = None) -> list[float]:
+    """The value that the selector `name` gives to each of `branches`, which may be growing still; see `select`."""
+    selector = parse(name)
+    scales = blend or (blend_scales(branches) if selector.scaled else Blend())
+    return [selector.value(branch, scales) for branch in branches]
+
+
+def select(
+    name: str,
+    trajectories: Sequence[Trajectory],
+    *,
+    blend: Blend | None = None,
+    abstain_below: float = 0.0,
+    among: Collection[int] | None = None,
+) -> Choice:
+    """What the selector `name` decides over `trajectories`, or over those whose indices are in `among`.
 
     `blend` holds the scales stored with the head; without them both terms are standardised within these trajectories
     (`blend_scales`), which ranks them but does not compare between problems. With a `share` less than `abstain_below` the
@@ -135,29 +186,29 @@ def select(name: str, trajectories: Sequence[Trajectory], *, blend: Blend | None
     Raises `OptionError` for an unknown name and `ModelError` where scores are asked for and there are none.
     """
     selector = parse(name)
-    eligible = _electorate(trajectories)
+    eligible = _electorate(trajectories, range(len(trajectories)) if among is None else among)
     if selector.head and any(trajectory.score is None and trajectory.finish in _ENDED for trajectory in trajectories):
         raise ModelError(
             f"This model has no SPRM head, which '{name}' needs: choose --select majority, logprob or confidence, "
             "or give it a head with --head."
         )
     scales = blend or (blend_scales([trajectories[index] for index in eligible]) if selector.scaled else Blend())
-    values = tuple(selector.value(trajectory, scales) for trajectory in trajectories)
+    found = tuple(selector.value(trajectory, scales) for trajectory in trajectories)
     ballots = _ballots(trajectories, eligible)
-    index, share = (_vote if selector.votes else _best)(trajectories, eligible, ballots, values)
+    index, share = (_vote if selector.votes else _best)(trajectories, eligible, ballots, found)
     if index is None or share < abstain_below:
-        return Choice(index=None, answer=None, share=share, values=values)
-    return Choice(index=index, answer=trajectories[index].answer, share=share, values=values)
+        return Choice(index=None, answer=None, share=share, values=found)
+    return Choice(index=index, answer=trajectories[index].answer, share=share, values=found)
 
 
-def blend_scales(trajectories: Sequence[Trajectory], weight: float = 1.0) -> Blend:
+def blend_scales(trajectories: Sequence[Measured], weight: float = 1.0) -> Blend:
     """Mean and standard deviation (over n) of log score and mean log-prob; a deviation of 0, or of no trajectory, is 1."""
     score_mean, score_std = _moments([_log_score(trajectory) for trajectory in trajectories])
     logprob_mean, logprob_std = _moments([trajectory.logprob for trajectory in trajectories])
     return Blend(weight=weight, score_mean=score_mean, score_std=score_std, logprob_mean=logprob_mean, logprob_std=logprob_std)
 
 
-def _log_score(trajectory: Trajectory) -> float:
+def _log_score(trajectory: Measured) -> float:
     return math.log(max(trajectory.score or 0.0, EPS))
 
 
@@ -169,10 +220,10 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(variance) or 1.0
 
 
-def _electorate(trajectories: Sequence[Trajectory]) -> list[int]:
-    """Indices of the trajectories that may win: those that came to an end, or all where none did."""
-    ended = [index for index, trajectory in enumerate(trajectories) if trajectory.finish in _ENDED]
-    return ended or list(range(len(trajectories)))
+def _electorate(trajectories: Sequence[Trajectory], among: Collection[int]) -> list[int]:
+    """Indices of the trajectories that may win: of `among` those that came to an end, or all where none did."""
+    ended = [index for index in sorted(among) if trajectories[index].finish in _ENDED]
+    return ended or sorted(among)
 
 
 def _ballots(trajectories: Sequence[Trajectory], eligible: Sequence[int]) -> dict[str, list[int]]:

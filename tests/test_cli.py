@@ -74,7 +74,7 @@ def test_without_arguments_it_shows_what_there_is() -> None:
     ("arguments", "sentence"),
     [
         (["--k", 0], "k must be at least 1, not 0"),
-        (["--effort", "hgih"], "Unknown effort 'hgih': choose one of high, low, medium. Did you mean 'high'?"),
+        (["--effort", "hgih"], "Unknown effort 'hgih': choose one of auto, high, low, medium. Did you mean 'high'?"),
         (["--strategy", "beem"], "Unknown strategy 'beem': choose one of"),
         (["--select", "sprn"], "Unknown selector 'sprn'"),
         (["--answer", "none"], "Unknown way to answer 'none'"),
@@ -82,7 +82,7 @@ def test_without_arguments_it_shows_what_there_is() -> None:
         (["--abstain-below", 2], "abstain_below is a share of the votes"),
         (["--temperature", -1], "The sampling options: temperature:"),
         (["--top-p", 0], "The sampling options: top_p:"),
-        (["--max-tokens", 0], "The sampling options: max_tokens:"),
+        (["--max-tokens", 0], "The options: max_tokens:"),
         (["--engine", "lokal"], "Unknown engine 'lokal'"),
         (["--device", "tpv"], "Unknown device 'tpv'"),
         (["--dtype", "int3"], "Unknown dtype 'int3'"),

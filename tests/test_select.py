@@ -192,6 +192,7 @@ def test_the_others_need_no_head(name: str) -> None:
 def test_votes_and_abstention_need_answers() -> None:
     assert [name for name in selection.SELECTORS if not needs_answers(name)] == [
         "sprm",
+        "product",
         "logprob",
         "confidence",
         "shortest",

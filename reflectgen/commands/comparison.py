@@ -55,6 +55,9 @@ WAYS: dict[str, Callable[[Samples, int], Floats]] = {
 }
 """Way to choose among k thinkings -> accuracy of each problem, expected over all subsets of k: (P,)."""
 
+SAMPLED = {name: effort.k for name, effort in EFFORTS.items() if effort.strategy == "best_of_n"}
+"""Name of an effort that samples a fixed number of thinkings -> that number."""
+
 
 def run(problems: int, seed: int, device: str) -> None:
     """Solve that many problems of the generator's test split, and print the comparison."""
@@ -62,7 +65,7 @@ def run(problems: int, seed: int, device: str) -> None:
     task = tasks.named("wordproblems")
     questions = task.load(None, "test", problems, seed)
     began = time.perf_counter()
-    most = max(effort.k for effort in EFFORTS.values())
+    most = max(SAMPLED.values())
     with open_model(model="tiny", device=device) as model:
         solving = model.solve_many(questions, k=most, seed=seed)
         hidden = not errors.is_terminal
@@ -79,10 +82,10 @@ def comparison(samples: Samples) -> Table:
     """One line per way to choose, one column per effort."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2))
     table.add_column("chosen by")
-    for name, effort in EFFORTS.items():
-        table.add_column(f"{name}, k={effort.k}", justify="right")
+    for name, k in SAMPLED.items():
+        table.add_column(f"{name}, k={k}", justify="right")
     for title, way in WAYS.items():
-        table.add_row(title, *(_cell(way(samples, effort.k)) for effort in EFFORTS.values()))
+        table.add_row(title, *(_cell(way(samples, k)) for k in SAMPLED.values()))
     return table
 
 

@@ -79,8 +79,8 @@ Select = Annotated[
         "--select",
         "-s",
         rich_help_panel=DECIDING,
-        help="sprm, logprob, confidence, shortest, blend, majority or weighted[:sprm|logprob|blend]; "
-        "by default sprm where the model has a head, else majority.",
+        help="sprm, product, logprob, confidence, shortest, blend, majority or weighted[:sprm|product|logprob|confidence|blend]; "
+        "by default the strategy's own, else sprm where the model has a head, else majority.",
     ),
 ]
 Strategy = Annotated[str, typer.Option(rich_help_panel=DECIDING, help="Search strategy: best_of_n.")]

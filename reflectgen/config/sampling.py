@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from reflectgen.config.base import Config
@@ -23,11 +25,30 @@ class Sampling(Config):
 
 
 class Effort(Config):
-    """One named point of test-time effort."""
+    """One named point of test-time effort: how many thinkings, how long, under which strategy."""
 
     k: int = Field(ge=1)
-    """Thinkings sampled."""
+    """Thinkings sampled, at most."""
+    strategy: str = "best_of_n"
+    """Name of the search strategy (`reflectgen.search`)."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """The strategy's own settings (`reflectgen.config.search`)."""
+    budget: int | None = Field(None, ge=1)
+    """Most tokens generated for a problem; None for no limit."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest thinking, in tokens; None for the sampling's."""
 
 
-EFFORTS: dict[str, Effort] = {"low": Effort(k=2), "medium": Effort(k=8), "high": Effort(k=32)}
-"""The paper's modes."""
+EFFORTS: dict[str, Effort] = {
+    "low": Effort(k=2),
+    "medium": Effort(k=8),
+    "high": Effort(k=32),
+    "auto": Effort(k=32, strategy="adaptive"),
+}
+"""The paper's modes, and one that stops where the answer is settled."""
+
+
+class Efforts(Config):
+    """A file of efforts of one's own: name -> effort."""
+
+    efforts: dict[str, Effort]

@@ -15,7 +15,7 @@ class CorpusConfig(Config):
 
     seed: int = 0
     """Seed of its training problems and traces."""
-    events: tuple[Annotated[int, Field(ge=1, le=6)], ...] = (1, 1, 2, 3, 4, 5, 6, 6)
+    events: tuple[Annotated[int, Field(ge=1, le=12)], ...] = (1, 1, 2, 3, 4, 5, 6, 6)
     """Numbers of events of a problem, drawn evenly, one draw a batch; outcomes of short problems are nearly step labels."""
     misconceptions: float | None = Field(None, ge=0, le=1)
     """Probability of the wrong reading of a trap; None for each kind's own."""
@@ -29,7 +29,7 @@ class BackboneConfig(Config):
     vocab_size: int = Field(640, ge=266)
     """Tokens of the byte-level vocabulary."""
     context: int = Field(512, ge=256)
-    """Longest sequence, in tokens; the corpus's rows stay below 256."""
+    """Longest sequence, in tokens; the corpus's rows stay below 256, with twelve events below 512."""
     hidden_size: int = Field(128, ge=8)
     """Width of the states."""
     layers: int = Field(4, ge=2)

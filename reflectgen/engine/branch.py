@@ -106,6 +106,11 @@ class Branch(Completion):
         return mean_drawn(self.confidences, (0, self._thinking_end()), self.forced)
 
     @property
+    def tokens(self) -> int:
+        """Length of the thinking so far, in tokens."""
+        return self._thinking_end()
+
+    @property
     def text(self) -> str:
         """Everything written so far."""
         return self._grammar.table.decode(self.ids)
@@ -211,7 +216,7 @@ class Branch(Completion):
             score=self.score,
             logprob=self.logprob,
             confidence=self.confidence,
-            tokens=stop,
+            tokens=self.tokens,
             finish=self.finish or "cancelled",
             forced_spans=tuple(self.forced),
             error=self.error,

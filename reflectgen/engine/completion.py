@@ -35,7 +35,7 @@ class Completion:
         intact, self._intact = self._intact, sys.maxsize
         return intact
 
-    def tokens(self, start: int, stop: int) -> list[int]:
+    def ids_between(self, start: int, stop: int) -> list[int]:
         """Tokens `start` to `stop` of prompt and completion together."""
         begin = len(self.prompt)
         return [*self.prompt[start:stop], *self.ids[max(0, start - begin) : max(0, stop - begin)]]

@@ -35,7 +35,7 @@ class NaiveEngine(TurnEngine):
 
     def advance(self, branch: Branch) -> None:
         """One pass: give the step logit that the branch awaits, or draw its next token."""
-        output = self._forward(branch.tokens(0, branch.length))
+        output = self._forward(branch.ids_between(0, branch.length))
         self._charge(branch)
         if branch.awaiting is not None:
             branch.settle(self._grade(output, branch.window()))

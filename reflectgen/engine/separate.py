@@ -157,7 +157,7 @@ class SeparateEngine:
         """Give `branch` its grade, unless it has changed meanwhile. An error fails this branch and no other."""
         epoch, window = branch.epoch, branch.window()
         try:
-            logit, fed = await self._in_thread(partial(self._read, branch, branch.tokens(0, window[1]), window))
+            logit, fed = await self._in_thread(partial(self._read, branch, branch.ids_between(0, window[1]), window))
         except Exception as error:
             branch.fail(f"{type(error).__name__}: {error}")
             return

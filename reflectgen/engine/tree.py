@@ -63,8 +63,15 @@ class Tree:
         """What the whole tree has cost so far."""
         return self.ledger.cost()
 
+    def add(self, n: int) -> list[Branch]:
+        """`n` more live branches from the prompt, as if they had been asked for with the first ones."""
+        branches = self.grow(n)
+        for branch in branches:
+            self.host.wake(branch)
+        return branches
+
     def grow(self, n: int) -> list[Branch]:
-        """`n` new branches from the prompt."""
+        """`n` new branches from the prompt, for an engine that wakes them itself."""
         first = sum(branch.parent is None for branch in self.branches)
         branches = [Branch(self, str(i), None, mix(self.seed, i)) for i in range(first, first + n)]
         self.branches += branches

@@ -1,17 +1,77 @@
-"""Search strategies, one a file, all of the signature `Strategy`, and the table of their names."""
+"""Search strategies, one a file, all of the signature `Strategy`, and the tables of their names and settings."""
 
 from __future__ import annotations
 
-from reflectgen import registry
-from reflectgen.search.base import Answering, Request, Strategy
-from reflectgen.search.best_of_n import best_of_n
+from collections.abc import Mapping
+from typing import Any
 
-STRATEGIES: dict[str, Strategy] = {"best_of_n": best_of_n}
+from reflectgen import registry
+from reflectgen.config import Config
+from reflectgen.config import search as settings
+from reflectgen.search.adaptive import adaptive
+from reflectgen.search.base import Answering, Request, Strategy
+from reflectgen.search.beam import beam
+from reflectgen.search.best_of_n import best_of_n
+from reflectgen.search.budget import budget
+from reflectgen.search.choice import pick
+from reflectgen.search.deepconf import deepconf
+from reflectgen.search.dvts import dvts
+from reflectgen.search.esc import esc
+from reflectgen.search.mcts import mcts
+from reflectgen.search.pruned import pruned
+
+STRATEGIES: dict[str, Strategy] = {
+    "best_of_n": best_of_n,
+    "beam": beam,
+    "dvts": dvts,
+    "mcts": mcts,
+    "pruned": pruned,
+    "adaptive": adaptive,
+    "budget": budget,
+    "deepconf": deepconf,
+    "esc": esc,
+}
 """Name -> strategy."""
 
-__all__ = ["STRATEGIES", "Answering", "Request", "Strategy", "best_of_n", "named"]
+SETTINGS: dict[str, type[Config]] = {
+    "best_of_n": settings.BestOfNSettings,
+    "beam": settings.BeamSettings,
+    "dvts": settings.BeamSettings,
+    "mcts": settings.MctsSettings,
+    "pruned": settings.PrunedSettings,
+    "adaptive": settings.AdaptiveSettings,
+    "budget": settings.LengthSettings,
+    "deepconf": settings.DeepConfSettings,
+    "esc": settings.EscSettings,
+}
+"""Name -> class of its settings. One that is not of the package gets its settings as they are given."""
+
+OWN_SELECT = {"deepconf": "weighted:confidence", "esc": "majority"}
+"""Name -> the selector that belongs to it, where none is asked for."""
+
+REPLAYED = ("best_of_n", "pruned", "adaptive", "deepconf", "esc")
+"""Strategies that draw nothing but whole thinkings, so that stored ones can be played to them."""
+
+__all__ = [
+    "OWN_SELECT",
+    "REPLAYED",
+    "SETTINGS",
+    "STRATEGIES",
+    "Answering",
+    "Request",
+    "Strategy",
+    "check_settings",
+    "named",
+    "pick",
+]
 
 
 def named(name: str) -> Strategy:
     """The strategy of that name, or an installed one, or `module:attribute`; raises `OptionError` where there is none."""
     return registry.find("strategy", name, STRATEGIES)
+
+
+def check_settings(name: str, given: Mapping[str, Any]) -> None:
+    """Raise `OptionError` for a setting that the strategy `name` does not have, or whose value is out of range."""
+    if name in SETTINGS:
+        SETTINGS[name].parse(dict(given), f"The settings of {name}")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 from reflectgen import answers, select
-from reflectgen.config import Blend, Sampling
+from reflectgen.config import Blend, Config, Sampling
 from reflectgen.engine.base import Engine
 from reflectgen.engine.branch import Branch
 from reflectgen.errors import OptionError
-from reflectgen.types import Choice, Cost, Problem, Result, Trajectory
+from reflectgen.types import Choice, Cost, Event, Problem, Result, Trajectory
 
 Answering = Literal["all", "chosen"]
 """Which thinkings get an answer: all of them, or only the chosen one (the paper's way, and the cheaper one)."""
+
+Settings = TypeVar("Settings", bound=Config)
 
 
 def ignore(branch: Branch) -> None:
@@ -35,6 +37,10 @@ class Request:
     """Name of the selector (`reflectgen.select`)."""
     seed: int = 0
     answer: Answering = "all"
+    budget: int | None = None
+    """Most tokens that may be generated, thinkings and answers together; None for no limit but k and the sampling's."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The strategy's own settings (`reflectgen.config.search`), as they were given."""
     abstain_below: float = 0.0
     """Least share of the votes that an answer needs, in [0, 1]; below it the result is an abstention."""
     blend: Blend | None = None
@@ -49,16 +55,24 @@ class Request:
             raise OptionError(
                 "Votes and abstention compare answers, so every thinking must have one: let all answer, not the chosen one."
             )
+        if self.budget is not None and self.budget < self.k:
+            raise OptionError(f"A budget of {self.budget} tokens is not one for each of {self.k} thinkings: give more.")
+
+    def settings_of(self, kind: type[Settings]) -> Settings:
+        """The strategy's settings, checked."""
+        return kind.parse(dict(self.settings), "The strategy's settings")
 
     def freeze(self, branches: Sequence[Branch]) -> tuple[Trajectory, ...]:
         """The branches as they are now."""
         return tuple(branch.trajectory(self.extract) for branch in branches)
 
-    def choose(self, trajectories: Sequence[Trajectory]) -> Choice:
-        """What the selector decides over them."""
-        return select.select(self.select, trajectories, blend=self.blend, abstain_below=self.abstain_below)
+    def choose(self, trajectories: Sequence[Trajectory], among: Sequence[int] | None = None) -> Choice:
+        """What the selector decides over them, or over those of the indices `among`."""
+        return select.select(self.select, trajectories, blend=self.blend, abstain_below=self.abstain_below, among=among)
 
-    def result(self, strategy: str, choice: Choice, trajectories: Sequence[Trajectory], cost: Cost) -> Result:
+    def result(
+        self, strategy: str, choice: Choice, trajectories: Sequence[Trajectory], cost: Cost, trace: Sequence[Event] = ()
+    ) -> Result:
         """The result of this request."""
         return Result(
             problem=self.problem,
@@ -69,6 +83,7 @@ class Request:
             strategy=strategy,
             select=self.select,
             seed=self.seed,
+            trace=tuple(trace),
         )
 
 

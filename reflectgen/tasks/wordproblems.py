@@ -1,6 +1,7 @@
 r"""Word problems with misconceptions: the generator behind the bundled model, and an oracle that judges every step.
 
-A problem is a week of events that change one count. Each kind of event has a right reading and a common wrong one:
+A problem is a week of events, or two weeks', that change one count. Each kind of event has a right reading and a common
+wrong one:
 
     Tom has 12 shells. On Monday, the pile triples. On Tuesday, each of 3 friends brings 4. How many ...?
 
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import count
 from random import Random
@@ -47,6 +48,8 @@ LOWEST, HIGHEST = 2, 99
 STARTS = range(6, 41)
 EVENTS = (4, 5, 6)
 """Numbers of events of a problem, drawn evenly."""
+LONG_EVENTS = (8, 9, 10, 11, 12)
+"""Those of a long problem, likewise."""
 TRAPS = (1, 2, 2, 3, 3)
 """Numbers of traps of a problem, drawn evenly; the other events are plain."""
 SIDES = 5
@@ -55,7 +58,8 @@ TEST_STARTS = range(8, 41, 7)
 """Starting counts of the test split. Every digit that they end in also ends a starting count of the train split."""
 NAMES = ("Tom", "Ana", "Mia", "Leo", "Sam", "Eva", "Ben", "Zoe")
 ITEMS = ("apples", "shells", "coins", "cards", "books", "pens", "stamps", "beads")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+DAYS = (*WEEK, *(f"the next {day}" for day in WEEK[:5]))
 OPENINGS = ("{name} has {start} {items}.", "{name} starts the week with {start} {items}.")
 QUESTIONS = ("How many {items} does {name} have now?", "How many {items} are there in the end?", "How many {items} is that?")
 Template = tuple[tuple[str, int], ...]
@@ -77,7 +81,7 @@ def starts(split: Split) -> tuple[int, ...]:
 
 
 def generate(split: Split, seed: int, index: int, events: Sequence[int] = EVENTS) -> Problem:
-    """Problem `index` of `split`, with a number of events drawn from `events` (at most six).
+    """Problem `index` of `split`, with a number of events drawn from `events` (at most twelve).
 
     `meta` holds what `trace` and `judge` need: the starting count and each event's kind, quantities and words.
     """
@@ -95,12 +99,22 @@ def problems(split: Split, seed: int, events: Sequence[int] = EVENTS) -> Iterato
     return (generate(split, seed, index, events) for index in count())
 
 
+def long_problems(split: Split, seed: int) -> Iterator[Problem]:
+    """Problems 0, 1, 2, ... of `split` with eight to twelve events, without end; their ids say that they are long."""
+    return (_named_long(problem) for problem in problems(split, seed, LONG_EVENTS))
+
+
 def remake(name: str) -> Problem:
-    """The problem whose id is `name`, of a default number of events; raises `InputError` where that is no such id."""
-    match = re.fullmatch(r"wordproblems/(train|test)/(-?\d+)/(\d+)", name)
+    """The problem whose id is `name`, as `problems` or `long_problems` made it; raises `InputError` where that is no id."""
+    match = re.fullmatch(r"wordproblems/(long/)?(train|test)/(-?\d+)/(\d+)", name)
     if match is None:
         raise InputError(f"'{name}' names no problem of the task wordproblems.")
-    return generate(cast(Split, match[1]), int(match[2]), int(match[3]))
+    split, seed, index = cast(Split, match[2]), int(match[3]), int(match[4])
+    return _named_long(generate(split, seed, index, LONG_EVENTS)) if match[1] else generate(split, seed, index)
+
+
+def _named_long(problem: Problem) -> Problem:
+    return replace(problem, id=problem.id.replace("wordproblems/", "wordproblems/long/", 1))
 
 
 def _template(rng: Random, length: int) -> Template:

@@ -740,7 +740,7 @@ def test_the_tree_counts_what_its_branches_draw() -> None:
 def test_tokens_span_prompt_and_completion() -> None:
     [branch] = plant()
     draw(branch, [C, DOT])
-    assert [branch.tokens(start, stop) for start, stop in ((0, 4), (1, 3), (2, 4), (0, 1))] == [
+    assert [branch.ids_between(start, stop) for start, stop in ((0, 4), (1, 3), (2, 4), (0, 1))] == [
         [A, B, C, DOT],
         [B, C],
         [C, DOT],

@@ -71,7 +71,7 @@ class Planner:
         for row, seat in enumerate(group):
             start, length = seat.cached, seat.branch.length
             count = min(seat.missing, width)
-            tokens[row, :count] = seat.branch.tokens(start, start + count)
+            tokens[row, :count] = seat.branch.ids_between(start, start + count)
             positions[row, :count] = np.arange(start, start + count)
             positions[row, count:] = length - 1
             if seat.branch.awaiting is not None and start <= seat.branch.awaiting < start + count:

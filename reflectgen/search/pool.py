@@ -1,0 +1,236 @@
+"""The branches of one search: what strategies do with them, under one token budget, and the trace of what was done.
+
+A strategy decides; the pool carries out. It lets branches think, one step or to the end, lets them answer, forks and
+cancels them, and notes every such event. With a budget no more tokens are ever generated than it has: before branches go on,
+each is allowed an equal part of what is left, and of that a share is kept for the answers.
+
+Strategies that decide between steps let all branches take one step and wait for the slowest (`step`). What they decide then
+depends on tokens alone and not on when an engine got round to whom: live, replayed and at every batch size alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from reflectgen import select
+from reflectgen.engine.base import Engine
+from reflectgen.engine.branch import UNENDED, Branch, Pace
+from reflectgen.search.base import Request
+from reflectgen.types import Choice, Event, Happening, Result
+
+ANSWERS = 8
+"""One in this many tokens of a budget is kept for the answers, where a reply follows the thinking."""
+DONE = ("finished", "failed", "cancelled")
+
+
+class Pool:
+    """See the module's docstring. As a context manager it cancels at its end whatever has not ended."""
+
+    def __init__(self, engine: Engine, request: Request, n: int, pace: Pace = "free") -> None:
+        """`n` branches from the prompt; raises what `Engine.branches` raises."""
+        self.request = request
+        self.tree = engine.branches(request.prompt, n, request.sampling, request.seed, pace)[0].tree
+        self.trace: list[Event] = []
+        for branch in self.branches:
+            self.note(branch, "started")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for branch in self.branches:
+            branch.cancel()
+
+    # -- who there is ----------------------------------------------------------------------------------------------
+
+    @property
+    def branches(self) -> list[Branch]:
+        """All that ever were, in the order in which they came."""
+        return self.tree.branches
+
+    @property
+    def thinking(self) -> list[Branch]:
+        """Those whose thinking is not over."""
+        return [branch for branch in self.branches if thinks(branch)]
+
+    @property
+    def closed(self) -> list[Branch]:
+        """Those whose thinking is over and which have not answered."""
+        return [branch for branch in self.branches if branch.state == "closed"]
+
+    @property
+    def candidates(self) -> list[Branch]:
+        """Those that may still give the answer: neither cancelled nor failed."""
+        return [branch for branch in self.branches if branch.state not in ("cancelled", "failed")]
+
+    @property
+    def left(self) -> int | None:
+        """Tokens that the budget has left; None without one."""
+        budget = self.request.budget
+        return None if budget is None else budget - self.tree.ledger.tokens_generated
+
+    def values(self, branches: Sequence[Branch]) -> list[float]:
+        """What each is worth so far: the selector's value, or where it gives all the same the score, else the log-prob."""
+        name = self.request.select
+        if select.parse(name).value is select.one:
+            name = "sprm" if self.tree.grammar.has_head else "logprob"
+        return select.values(name, branches, self.request.blend)
+
+    def ranked(self, branches: Sequence[Branch]) -> list[Branch]:
+        """The best first; of equals the one that came first."""
+        values = self.values(branches)
+        return [branches[index] for index in sorted(range(len(branches)), key=lambda index: (-values[index], index))]
+
+    # -- what is done ----------------------------------------------------------------------------------------------
+
+    def add(self, n: int) -> list[Branch]:
+        """`n` more from the prompt."""
+        added = self.tree.add(n)
+        for branch in added:
+            self.note(branch, "started")
+        return added
+
+    def fork(self, branch: Branch, n: int, at: int | None = None) -> list[Branch]:
+        """`n` that share the steps of `branch`, or its first `at`."""
+        forks = branch.fork(n, at)
+        for fork in forks:
+            self.note(fork, "forked")
+        return forks
+
+    def cancel(self, branches: Sequence[Branch], why: str) -> None:
+        """Stop them at once."""
+        for branch in branches:
+            if branch.state in UNENDED:
+                branch.cancel()
+                self.note(branch, "cancelled", why)
+
+    def force(self, branch: Branch, text: str, why: str) -> None:
+        """Append `text` to its thinking."""
+        branch.force(text)
+        self.note(branch, "forced", why)
+
+    def distinct(self, branches: Sequence[Branch]) -> list[Branch]:
+        """Of those that wrote the same the first one; the others are cancelled."""
+        first: dict[tuple[int, ...], Branch] = {}
+        for branch in branches:
+            twin = first.setdefault(tuple(branch.ids), branch)
+            if twin is not branch:
+                self.cancel([branch], f"wrote what branch {twin.id} wrote")
+        return list(first.values())
+
+    async def step(self, branches: Sequence[Branch]) -> bool:
+        """Let each take its next step; False where nothing was left in the budget for it."""
+        going = [branch for branch in branches if thinks(branch)]
+        if not going or not self._ration(going, self._for_thinking()):
+            return False
+        await asyncio.gather(*(self._step(branch) for branch in going))
+        return True
+
+    async def think(self, branches: Sequence[Branch]) -> None:
+        """Let each think to its end, or the budget's."""
+        await self._spend(branches, thinks, self._to_end, self._for_thinking)
+
+    async def answer(self, branches: Sequence[Branch]) -> None:
+        """Let each close its thinking and answer; where the budget does not last for all, the first ones."""
+        await self._spend(branches, lambda branch: branch.state not in DONE, self._answer, lambda: self.left)
+
+    async def think_and_answer(self, branches: Sequence[Branch]) -> None:
+        """Let each think and answer without waiting for the others; under a budget all think first."""
+        if self.request.budget is None:
+            await asyncio.gather(*(self._think_and_answer(branch) for branch in branches))
+        else:
+            await self.think(branches)
+            await self.answer(branches)
+
+    async def conclude(self, strategy: str, candidates: Sequence[Branch]) -> Result:
+        """Let the candidates answer, or only the chosen one where so requested, and decide among them."""
+        request = self.request
+        if request.answer == "all":
+            await self.answer(candidates)
+        choice = self.choose(candidates)
+        if request.answer == "chosen" and choice.index is not None:
+            chosen = self.branches[choice.index]
+            await self.answer([chosen])
+            choice = replace(choice, answer=chosen.trajectory(request.extract).answer)
+        for branch in self.branches:
+            branch.cancel()
+        return request.result(strategy, choice, request.freeze(self.branches), self.tree.cost, self.trace)
+
+    def choose(self, candidates: Sequence[Branch]) -> Choice:
+        """What the selector decides among them as they are."""
+        members = set(candidates)
+        among = [index for index, branch in enumerate(self.branches) if branch in members]
+        return self.request.choose(self.request.freeze(self.branches), among)
+
+    def note(self, branch: Branch, what: Happening, why: str = "") -> None:
+        """Write an event into the trace and show the branch to the observer."""
+        tokens = self.tree.ledger.tokens_generated
+        self.trace.append(Event(branch=branch.id, what=what, tokens=tokens, step=len(branch.steps), why=why))
+        if what != "started":
+            self.request.observe(branch)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    async def _spend(
+        self,
+        branches: Sequence[Branch],
+        unfinished: Callable[[Branch], bool],
+        work: Callable[[Branch], Awaitable[None]],
+        left: Callable[[], int | None],
+    ) -> None:
+        """Do `work` on those that are `unfinished`, again and again where allowances were spent and some is `left`."""
+        while going := self._ration([branch for branch in branches if unfinished(branch)], left()):
+            await asyncio.gather(*(work(branch) for branch in going))
+
+    def _ration(self, branches: Sequence[Branch], left: int | None) -> list[Branch]:
+        """Allow each an equal part of what is `left`; return those that got any. Where there is too little: the first."""
+        if left is None or not branches:
+            return list(branches)
+        share, rest = divmod(max(0, left), len(branches))
+        for index, branch in enumerate(branches):
+            branch.allow(share + (index < rest))
+        return list(branches) if share else list(branches[:rest])
+
+    def _for_thinking(self) -> int | None:
+        """Tokens left that are not kept for answers."""
+        left, budget = self.left, self.request.budget
+        if left is None or budget is None or self.tree.grammar.segmenter.tags is None:
+            return left
+        return left - budget // ANSWERS
+
+    async def _step(self, branch: Branch) -> None:
+        async for _ in branch:
+            self.request.observe(branch)
+            break
+        self._note_end(branch)
+
+    async def _to_end(self, branch: Branch) -> None:
+        async for _ in branch:
+            self.request.observe(branch)
+        self._note_end(branch)
+
+    async def _think_and_answer(self, branch: Branch) -> None:
+        await self._to_end(branch)
+        await self._answer(branch)
+
+    def _note_end(self, branch: Branch) -> None:
+        if branch.state == "closed":
+            self.note(branch, "closed", branch.finish or "")
+        elif branch.state == "failed":
+            self.note(branch, "failed", branch.error or "")
+
+    async def _answer(self, branch: Branch) -> None:
+        await branch.answer()
+        if branch.state == "finished":
+            self.note(branch, "answered")
+        elif branch.state == "failed":
+            self.note(branch, "failed", branch.error or "")
+
+
+def thinks(branch: Branch) -> bool:
+    """Whether its thinking is not over."""
+    return not branch.answering and branch.state in ("live", "grading", "halted")
