@@ -1,35 +1,30 @@
 """A search strategy of your own: give up on the weaker half of the branches after their first step.
 
-A strategy sees only branches, so it can be written and tried with scripted ones, without a model:
+A strategy says who thinks on and who does not; a Pool does it, keeps within the budget and notes what happened. It sees only
+branches, so it can be written and tried with scripted ones, without a model:
 
     python examples/own_strategy.py
 
 With a model it is used by its name, where Python finds the module:
 
-    PYTHONPATH=examples reflectgen solve "..." --strategy own_strategy:halve
+    PYTHONPATH=examples reflectgen solve "..." --strategy own_strategy:halve --tree
 """
 
 from reflectgen import Reflector
 from reflectgen.engine.base import Engine
 from reflectgen.engine.scripted import Script, ScriptedEngine
 from reflectgen.search import Request
+from reflectgen.search.pool import Pool
 from reflectgen.types import Result
 
 
 async def halve(engine: Engine, request: Request) -> Result:
-    """Write one step in every branch, go on with the better half, and choose among those that answered."""
-    branches = engine.branches(request.prompt, request.k, request.sampling, request.seed, pace="step")
-    for branch in branches:
-        await anext(branch, None)
-    ranked = sorted(branches, key=lambda branch: branch.score or 0.0, reverse=True)
-    for branch in ranked[(request.k + 1) // 2 :]:
-        branch.cancel()
-    for branch in branches:
-        async for _ in branch:
-            request.observe(branch)
-        await branch.answer()
-    trajectories = request.freeze(branches)
-    return request.result("halve", request.choose(trajectories), trajectories, branches[0].tree.cost)
+    """Write one step in every branch, go on with the better half, and choose among those."""
+    with Pool(engine, request, request.k, "step") as pool:
+        await pool.step(pool.branches)
+        pool.cancel(pool.ranked(pool.candidates)[(request.k + 1) // 2 :], "among the weaker half")
+        await pool.think(pool.candidates)
+        return await pool.conclude("halve", pool.candidates)
 
 
 def main() -> None:

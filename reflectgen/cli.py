@@ -11,7 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 import reflectgen
-from reflectgen.commands import demo, heads, info, label, retrofit, rollout, rollouts, score, solve, study, train
+from reflectgen.commands import demo, heads, info, label, report, retrofit, rollout, rollouts, score, solve, study, train
+from reflectgen.commands import eval as evaluation
 from reflectgen.errors import ReflectgenError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -51,6 +52,8 @@ app.command("export")(heads.export_head)
 app.command("rollout")(rollout.rollout)
 app.add_typer(rollouts.app)
 app.command("label")(label.label)
+app.command("eval")(evaluation.evaluate)
+app.command("report")(report.report)
 app.command("retrofit")(retrofit.retrofit)
 app.command("study")(study.study)
 app.command("train")(train.train)

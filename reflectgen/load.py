@@ -5,6 +5,7 @@ Importing this imports no torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from reflectgen import prompts, registry, zoo
 from reflectgen.config import PromptConfig, Sampling
 from reflectgen.engine.base import Engine
 from reflectgen.engine.grammar import Grammar
-from reflectgen.errors import OptionError
+from reflectgen.errors import ModelError, OptionError
 from reflectgen.identity import Identity
 from reflectgen.reflector import Reflector
+from reflectgen.search.choice import Frontier, Point
 from reflectgen.steps import OFFICIAL, PRESETS, Segmenter, TokenTable, check_rule
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 OFFICIAL_TAGS = ("<think>", "</think>")
 """The tags that the authors' scorer looks for, whatever the model's own are."""
+
+FRONTIER = "frontier.json"
+"""File beside a model or a head: what strategies were measured to reach with it (`reflectgen.search.choice`)."""
 
 MISMATCH = "The head was trained on another backbone than this one: its scores may mislead."
 
@@ -49,7 +54,8 @@ def load(
     it away. `engine` is a name in `ENGINES`; `kv_budget` is the memory for the cache in bytes (None: chosen by the engine);
     `step_rule` overrides the head's (`reflectgen.steps.PRESETS`); `prompt` takes the place of what the model's files say
     about prompts, or makes it from that, as `Task.prompt` does. `prm` names a model of the same vocabulary whose head is to
-    grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline.
+    grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline. A `frontier.json` beside
+    the head, or beside the model whose head it is, tells the strategy "auto" what was measured.
     Raises `OptionError` for an unknown name and `ModelError` where the model or the head cannot be loaded.
     """
     kind = registry.find("engine", engine, ENGINES)
@@ -72,15 +78,18 @@ def load(
     grader = reflective if prm is None else open_model(locate(prm), **options)
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
     prompting = _prompting(reflective.prompt_config(tokenizer), prompt)
+    identity = _identity(str(model), reflective, engine if prm is None else f"{engine}+separate", prompting, grader)
+    frontier = _frontier(name if own_head is None else own_head, identity.backbone)
     built = kind.build(reflective, grammar(reflective, tokenizer, step_rule, prompting, grader), kv_budget)
     if prm is not None:
         built = _separate(built, grader, load_tokenizer(locate(prm), trust_remote_code=trust_remote_code))
     return Reflector(
         built,
         lambda problem: prompts.encode(problem, prompting, tokenizer),
-        identity=_identity(str(model), reflective, engine if prm is None else f"{engine}+separate", prompting, grader),
+        identity=identity,
         sampling=_own_sampling(reflective),
         blend=grader.head.config.blend if grader.head else None,
+        frontier=frontier,
         notes=[MISMATCH] if grader.mismatch else [],
     )
 
@@ -109,6 +118,36 @@ def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConf
         parameters=sum(parameter.numel() for parameter in model.backbone.parameters()),
         prompt=prompt,
     )
+
+
+def _frontier(measured: str | Path, backbone: str) -> tuple[Point, ...]:
+    """What was measured with the model, or with the head that takes its head's place; nothing where that is not known.
+
+    What was measured with another backbone, or with a head that was then left away, says nothing.
+    """
+    from reflectgen.model.shipped import NO_HEAD
+    from reflectgen.model.source import resolve
+
+    if measured == NO_HEAD:
+        return ()
+    path = Path(measured).expanduser()
+    found = (path.parent if path.is_file() else resolve(measured).folder) / FRONTIER
+    frontier = read_frontier(found) if found.is_file() else None
+    return frontier.points if frontier and frontier.backbone == backbone else ()
+
+
+def read_frontier(path: Path) -> Frontier:
+    """The measurements in a file; raises `ModelError` where it is broken."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The file {path} is no readable JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"The file {path} holds no JSON object.")
+    try:
+        return Frontier.parse(values, str(path))
+    except OptionError as error:
+        raise ModelError(str(error)) from error
 
 
 def grammar(

@@ -171,7 +171,7 @@ class Reflector:
             k=effort.k,
             budget=effort.budget,
             settings=effort.settings,
-            select=self._selector(options.get("select") or search.OWN_SELECT.get(effort.strategy)),
+            select=self._selector(options.get("select"), effort.strategy),
             sampling=sampling,
             blend=self.blend,
             **{name: given[name] for name in REQUESTED if name in given},
@@ -217,7 +217,7 @@ class Reflector:
         effort = effort_of(options)
         if effort.strategy != AUTO:
             return effort, ()
-        name, why = search.pick(self.identity.parameters, self.frontier, effort.k)
+        name, why = search.pick(self.identity.parameters, self.frontier, effort.k, self._selector(options.get("select"), AUTO))
         return effort.model_copy(update={"strategy": name, "settings": {}}), (f"The strategy is {name}: {why}.",)
 
     async def _solve_together(
@@ -233,10 +233,12 @@ class Reflector:
             for work in works:
                 work.cancel()
 
-    def _selector(self, name: str | None) -> str:
-        """`name`, or the default where it is None; raises where the model cannot do it."""
+    def _selector(self, name: str | None, strategy: str) -> str:
+        """`name`, or where it is None the strategy's own, else the default; raises where the model cannot do it."""
+        has_head = self.engine.grammar.has_head
         if name is None:
-            return "sprm" if self.engine.grammar.has_head else "majority"
+            own = search.OWN_SELECT.get(strategy, "sprm")
+            return own if has_head or not select.needs_head(own) else "majority"
         if select.needs_head(name):
             self._need_head(f"The selector '{name}'")
         return name

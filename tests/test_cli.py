@@ -25,6 +25,8 @@ COMMANDS = (
     "rollouts show",
     "rollouts merge",
     "label",
+    "eval",
+    "report",
     "retrofit",
     "study",
     "train",

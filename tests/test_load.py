@@ -160,6 +160,63 @@ def test_another_backbone_is_refused_and_the_result_says_so_where_it_is_allowed(
         assert model.solve("Why?", **SHORT).notes == ()
 
 
+POINT = {"task": "t", "strategy": "esc", "select": "majority", "k": 3, "accuracy": 0.5, "tokens": 90.0}
+BASE = {**POINT, "strategy": "best_of_n", "select": "sprm", "accuracy": 0.4, "tokens": 100.0}
+
+
+def write_frontier(folder: Path, backbone: str) -> Path:
+    path = folder / "frontier.json"
+    path.write_text(json.dumps({"backbone": backbone, "points": [BASE, POINT]}))
+    return path
+
+
+def test_what_was_measured_with_a_model_decides_the_strategy_auto(folder: Path, tmp_path: Path) -> None:
+    own = tiny_folder.write(tmp_path / "own")
+    with load(folder, engine="naive") as model:
+        backbone = model.identity.backbone
+    write_frontier(own, backbone)
+    with load(own, engine="naive") as model:
+        assert [point.strategy for point in model.frontier] == ["best_of_n", "esc"]
+        result = model.solve("Why?", strategy="auto", **SHORT)
+        assert result.strategy == "esc" and "right most often" in result.notes[0]
+    write_frontier(own, "qwen2-another")
+    with load(own, engine="naive") as model:
+        assert model.frontier == ()
+
+
+def test_what_was_measured_lies_beside_the_head_that_is_used(folder: Path, tmp_path: Path) -> None:
+    own, alone = tiny_folder.write(tmp_path / "own"), tmp_path / "head"
+    alone.mkdir()
+    for name in ("reflectgen.json", "sprm_head.safetensors"):
+        (alone / name).write_bytes((folder / name).read_bytes())
+    with load(own, engine="naive") as model:
+        backbone = model.identity.backbone
+    write_frontier(alone, backbone)
+    for head in (alone, alone / "sprm_head.safetensors"):
+        with load(own, head=head, engine="naive") as model:
+            assert len(model.frontier) == 2
+    write_frontier(own, backbone)
+    (alone / "frontier.json").unlink()
+    for options in ({"head": alone}, {"head": "none"}, {"prm": folder}):
+        with load(own, engine="naive", **options) as model:
+            assert model.frontier == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "is no readable JSON"),
+        ("[]", "holds no JSON object"),
+        ('{"backbone": "", "points": [{"task": "t"}]}', r"frontier\.json: points\.0\.strategy: Field required"),
+    ],
+)
+def test_a_broken_file_of_what_was_measured_is_one_sentence(tmp_path: Path, text: str, fault: str) -> None:
+    own = tiny_folder.write(tmp_path / "own")
+    (own / "frontier.json").write_text(text)
+    with pytest.raises(ModelError, match=fault):
+        load(own, engine="naive")
+
+
 def test_a_head_of_another_width_is_refused(folder: Path, tmp_path: Path) -> None:
     weights = load_file(folder / "sprm_head.safetensors")
     save_file({**weights, "up.weight": weights["up.weight"][:, :32].contiguous()}, tmp_path / "sprm_head.safetensors")

@@ -17,11 +17,12 @@ import typer
 
 from reflectgen import tasks
 from reflectgen.commands import record
+from reflectgen.commands.effort import whole_settings
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
 from reflectgen.errors import CapacityError
 from reflectgen.metrics import wilson
-from reflectgen.reflector import Options, Reflector, thinkings, unit
+from reflectgen.reflector import Options, Reflector, effort_of, thinkings, unit
 from reflectgen.rows import Log, Row, check_writable, read_log
 from reflectgen.types import Problem, Result
 
@@ -99,8 +100,11 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
 
 
 def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
+    """The model and the options, the effort as what it comes to: its name may mean something else tomorrow."""
+    effort = effort_of(options)
     own = {name: value for name, value in options.items() if name != "effort"}
-    return {**{name: loading[name] for name in ("model", "head", "prm")}, **own, "k": thinkings(options)}
+    which = {name: loading[name] for name in ("model", "head", "prm")}
+    return {**which, **own, **effort.model_dump(), "settings": whole_settings(effort)}
 
 
 def _resume(batch: Batch) -> tuple[Tally, dict[str, Problem]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,10 @@ from rich.table import Table
 
 from reflectgen.commands.show import console, number, score_text
 from reflectgen.engine.branch import Branch
+from reflectgen.engine.tree import Tree
 from reflectgen.load import load
 from reflectgen.reflector import Reflector
+from reflectgen.search.pool import thinks
 
 LINES = 16
 """Branches shown at once."""
@@ -25,21 +27,20 @@ def open_model(**arguments: Any) -> Reflector:
 
 
 class Board:
-    """The branches seen so far; it is drawn from another thread than the one that observes."""
+    """All branches of a search; it is drawn from another thread than the one that observes."""
 
-    def __init__(self, k: int) -> None:
-        self._k = k
-        self._branches: dict[str, Branch] = {}
+    def __init__(self) -> None:
+        self._trees: dict[Tree, None] = {}
 
     def observe(self, branch: Branch) -> None:
         """Note that a branch has changed."""
-        self._branches[branch.id] = branch
+        self._trees[branch.tree] = None
 
     def draw(self) -> Table:
-        """The branches with the best running scores."""
-        seen = sorted(list(self._branches.values()), key=lambda branch: branch.score or 0.0, reverse=True)
-        done = sum(branch.state in ("finished", "failed") for branch in seen)
-        table = Table(box=None, pad_edge=False, title=f"{done} of {self._k} thinkings done", title_justify="left")
+        """The branches with the best running scores, cancelled ones last."""
+        branches = [branch for tree in list(self._trees) for branch in list(tree.branches)]
+        seen = sorted(branches, key=lambda branch: (branch.state == "cancelled", -(branch.score or 0.0)))
+        table = Table(box=None, pad_edge=False, title=counts(branches), title_justify="left")
         for name in ("branch", "score", "log-prob", "steps", "tokens"):
             table.add_column(name, justify="right")
         table.add_column("state")
@@ -49,10 +50,19 @@ class Board:
         return table
 
 
+def counts(branches: Sequence[Branch]) -> str:
+    """How many thinkings are over, and how many go on; more may be begun or forked, so there is no total."""
+    live = sum(map(thinks, branches))
+    lost = {state: sum(branch.state == state for branch in branches) for state in ("cancelled", "failed")}
+    done = len(branches) - live - sum(lost.values())
+    told = [f"{count} {state}" for state, count in lost.items() if count]
+    return ", ".join([f"{done} thinking{'' if done == 1 else 's'} done", f"{live} live", *told])
+
+
 @contextmanager
-def board(k: int) -> Iterator[Board]:
+def board() -> Iterator[Board]:
     """A board that is drawn while the block runs, where standard error is a terminal."""
-    shown, errors = Board(k), console(stderr=True)
+    shown, errors = Board(), console(stderr=True)
     if not errors.is_terminal:
         yield shown
         return

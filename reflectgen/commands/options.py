@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from reflectgen.config import EFFORTS
 from reflectgen.errors import OptionError
+from reflectgen.search import STRATEGIES
 
 MODEL, DECIDING, SAMPLING = "Model", "Deciding", "Sampling"
 """Panels of the help page."""
@@ -68,9 +70,14 @@ Effort = Annotated[
         "--effort",
         "-e",
         rich_help_panel=DECIDING,
-        help=", ".join(f"{name} ({effort.k})" for name, effort in EFFORTS.items()) + ": thinkings sampled.",
+        help=", ".join(f"{name} ({effort.k})" for name, effort in EFFORTS.items())
+        + ": thinkings sampled; auto: at most, until the answer is settled.",
         autocompletion=lambda: list(EFFORTS),
     ),
+]
+EffortsFile = Annotated[
+    Path | None,
+    typer.Option("--efforts", metavar="FILE", rich_help_panel=DECIDING, help="YAML file of further efforts for --effort."),
 ]
 K = Annotated[int | None, typer.Option("--k", "-k", rich_help_panel=DECIDING, help="Thinkings sampled; overrides --effort.")]
 Select = Annotated[
@@ -79,11 +86,26 @@ Select = Annotated[
         "--select",
         "-s",
         rich_help_panel=DECIDING,
-        help="sprm, product, logprob, confidence, shortest, blend, majority or weighted[:sprm|product|logprob|confidence|blend]; "
+        help="sprm, product, logprob, confidence, shortest, blend, majority or "
+        "weighted[:sprm|product|logprob|confidence|blend]; "
         "by default the strategy's own, else sprm where the model has a head, else majority.",
     ),
 ]
-Strategy = Annotated[str, typer.Option(rich_help_panel=DECIDING, help="Search strategy: best_of_n.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=DECIDING,
+        help=f"{', '.join(STRATEGIES)}, or auto: the one that fits the model; by default the effort's own.",
+        autocompletion=lambda: [*STRATEGIES, "auto"],
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", rich_help_panel=DECIDING, help="A setting of the strategy; repeatable."),
+]
+Budget = Annotated[
+    int | None, typer.Option(rich_help_panel=DECIDING, help="Most tokens generated for a problem, over all thinkings.")
+]
 Answer = Annotated[
     str, typer.Option(rich_help_panel=DECIDING, help="Thinkings that write an answer: all, or only the chosen one (cheaper).")
 ]

@@ -16,13 +16,14 @@ def whole(result: Result) -> dict[str, Any]:
 def row(result: Result, *, correct: bool | None, settings: dict[str, Any]) -> dict[str, Any]:
     """The row of a batch: the answer, the chosen thinking, all candidates with their values, cost and settings.
 
-    `correct` is None where no gold answer is known.
+    `correct` is None where no gold answer is known. `strategy` is the one that was used, also where the settings say auto.
     """
     chosen = result.chosen
     return {
         "id": result.problem.id,
         "problem": result.problem.text,
         "answer": result.answer,
+        "strategy": result.strategy,
         "gold": list(result.problem.answers),
         "correct": correct,
         "score": chosen.score if chosen else None,

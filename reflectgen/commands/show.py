@@ -9,10 +9,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reflectgen.types import Choice, Cost, Result, Trajectory
+from reflectgen.types import Cost, Result, Trajectory
 
 MARK = "→"
 """Stands before the chosen branch."""
+MOST = 32
+"""Branches that the table of a result holds."""
+ANSWER = 24
+"""Characters of an answer on one line."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -37,20 +41,20 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def branches(result: Result, most: int | None = None) -> Table:
-    """One line per branch, the chosen one and then the best first by the selector's value; at most `most` lines."""
+    """One line per branch, at most `most`: the chosen one, then the best first by the selector's value, given-up ones last."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("branch")
-    table.add_column("answer", overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column("answer", overflow="ellipsis", no_wrap=True, max_width=ANSWER)
     for name in ("score", "log-prob", "steps", "tokens"):
         table.add_column(name, justify="right")
     table.add_column("end")
-    for index in _ranking(result.choice)[:most]:
+    for index in _ranking(result)[:most]:
         trajectory = result.trajectories[index]
         table.add_row(
             MARK if index == result.choice.index else "",
             trajectory.id,
-            trajectory.answer or "-",
+            answer(trajectory),
             score_text(trajectory.score),
             number(trajectory.logprob),
             str(len(trajectory.steps)),
@@ -60,8 +64,18 @@ def branches(result: Result, most: int | None = None) -> Table:
     return table
 
 
-def _ranking(choice: Choice) -> list[int]:
-    return sorted(range(len(choice.values)), key=lambda index: (index != choice.index, -choice.values[index]))
+def _ranking(result: Result) -> list[int]:
+    def rank(index: int) -> tuple[bool, bool, float]:
+        given_up = result.trajectories[index].finish in ("cancelled", "failed")
+        return index != result.choice.index, given_up, -result.choice.values[index]
+
+    return sorted(range(len(result.trajectories)), key=rank)
+
+
+def answer(trajectory: Trajectory) -> str:
+    """The answer on one line, of a long one the beginning; a dash where there is none."""
+    text = " ".join((trajectory.answer or "-").split())
+    return text if len(text) <= ANSWER else text[: ANSWER - 1] + "…"
 
 
 def thinking(trajectory: Trajectory) -> RenderableType:
@@ -89,10 +103,17 @@ def verdict(result: Result) -> Text:
         line.append("No answer", style="bold")
     else:
         line.append("Answer: ").append(result.answer, style="bold")
-    k = len(result.trajectories)
-    thinkings = "1 thinking" if k == 1 else f"{k} thinkings"
-    line.append(f"  ({result.select}, {thinkings}, votes {result.choice.share:.0%}, {cost(result.cost)})")
+    how = result.select if result.strategy == "best_of_n" else f"{result.strategy}, {result.select}"
+    line.append(f"  ({how}, {_counted(result)}, votes {result.choice.share:.0%}, {cost(result.cost)})")
     return line
+
+
+def _counted(result: Result) -> str:
+    """How many thinkings there were; branches, where some share a beginning."""
+    k = len(result.trajectories)
+    what = "thinking" if all(one.parent is None for one in result.trajectories) else "branch"
+    plural = {"thinking": "thinkings", "branch": "branches"}
+    return f"1 {what}" if k == 1 else f"{k} {plural[what]}"
 
 
 def cost(cost: Cost) -> str:
@@ -126,9 +147,11 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def whole(result: Result) -> Group:
-    """Branches, the chosen thinking and the verdict."""
-    parts: list[RenderableType] = [branches(result), ""]
+def whole(result: Result, overview: RenderableType | None = None) -> Group:
+    """The branches, or another `overview` of them, the chosen thinking and the verdict."""
+    more = len(result.trajectories) - MOST
+    rest = [Text(f"  and {more} more", style="dim")] if overview is None and more > 0 else []
+    parts: list[RenderableType] = [overview or branches(result, MOST), *rest, ""]
     if result.chosen is not None:
         parts += [thinking(result.chosen), ""]
     return Group(*parts, verdict(result), *notes(result))

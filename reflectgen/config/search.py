@@ -38,16 +38,18 @@ class MctsSettings(Config):
 class PrunedSettings(Config):
     """Pruning while thinkings are written."""
 
-    rule: Literal["halving", "prefix", "bound", "memory"] = "halving"
+    rule: Literal["halving", "prefix", "bound", "behind", "memory"] = "halving"
     """Who is cancelled and when: `reflectgen.search.pruned.RULES`."""
     keep: float = Field(0.5, gt=0, lt=1)
     """Share that is kept at a time (halving, prefix, memory)."""
     every: int = Field(1, ge=1)
-    """Steps between two decisions (halving, memory)."""
+    """Steps between two decisions (halving)."""
     start: int = Field(1, ge=1)
     """Steps before the first decision."""
+    within: float = Field(0.0, ge=0, lt=1)
+    """One goes whose product of step scores is below this share of the largest; 0 for none. Not of the rule memory."""
     least: int = Field(2, ge=1)
-    """Thinkings that are never cancelled."""
+    """Thinkings that a rule leaves; `within` leaves at least the best."""
     margin: float = Field(1.0, ge=0)
     """Half-width of the bound, in standard errors of a thinking's mean log step score (bound)."""
 
@@ -57,8 +59,12 @@ class AdaptiveSettings(Config):
 
     live: int = Field(4, ge=1)
     """Thinkings that are written at once; a new one begins where one has answered."""
-    settled: float = Field(0.95, gt=0.5, lt=1)
+    settled: float = Field(0.9, gt=0.5, lt=1)
     """Posterior of the leading answer at which it is settled."""
+    strength: float = Field(1.0, gt=0)
+    """Votes that a vote of weight 1 counts for in the posterior; where weights are small, more than one."""
+    within: float = Field(0.1, ge=0, lt=1)
+    """One is stopped whose product of step scores is below this share of the best one's, once one has answered; 0 for none."""
 
 
 class DeepConfSettings(Config):

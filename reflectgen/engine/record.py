@@ -34,6 +34,8 @@ class Trace:
 
 def mean_drawn(values: Sequence[float], span: tuple[int, int], forced: Spans) -> float:
     """Mean of `values` over the tokens of `span` that were drawn, not forced; 0 where there is none."""
+    if not forced:
+        return sum(values[span[0] : span[1]]) / (span[1] - span[0]) if span[1] > span[0] else 0.0
     drawn = [values[i] for i in range(*span) if not any(low <= i < high for low, high in forced)]
     return sum(drawn) / len(drawn) if drawn else 0.0
 

@@ -35,18 +35,33 @@ class Recording:
     """Mean over the thinking's drawn tokens."""
     tokens: int
     """Length of the thinking."""
+    forced_spans: tuple[tuple[int, int], ...] = ()
+    """Half-open ranges of `token_ids` that were not drawn."""
     error: str | None = None
 
     def confidences(self) -> list[float]:
-        """One for each token of the thinking; see the module's docstring."""
-        values: list[float] = []
-        covered = 0.0
+        """One for each token; see the module's docstring."""
+        values = [0.0] * max([len(self.token_ids), *(step.token_span[1] for step in self.steps)])
+        known: set[int] = set()
         for step in self.steps:
-            length = step.token_span[1] - len(values)
-            values += [step.confidence] * length
-            covered += step.confidence * length
-        rest = self.tokens - len(values)
-        return values + [(self.confidence * self.tokens - covered) / rest] * rest if rest > 0 else values
+            span = range(*step.token_span)
+            values[span.start : span.stop] = [step.confidence] * len(span)
+            known.update(span if span.stop <= self.tokens else ())
+        drawn = [at for at in range(self.tokens) if not any(low <= at < high for low, high in self.forced_spans)]
+        if rest := [at for at in drawn if at not in known]:
+            missing = self.confidence * len(drawn) - sum(values[at] for at in drawn if at in known)
+            for at in rest:
+                values[at] = missing / len(rest)
+        if self.steps and self.steps[-1].token_span[1] > self.tokens:
+            self._settle_tag(values, self.steps[-1])
+        return values
+
+    def _settle_tag(self, values: list[float], step: Step) -> None:
+        """Give the closing tag's tokens in the last step what makes the step's mean right."""
+        start, stop = step.token_span
+        inside = sum(values[start : self.tokens])
+        tag = (step.confidence * (stop - start) - inside) / (stop - self.tokens)
+        values[self.tokens : stop] = [tag] * (stop - self.tokens)
 
 
 class ReplayEngine(TurnEngine):
@@ -58,40 +73,39 @@ class ReplayEngine(TurnEngine):
         """`recordings` are those of each prompt, by its token ids; `source` drew them, or one like it did."""
         super().__init__(source.grammar, source.context)
         self._recordings = recordings
-        self._confidences: dict[Branch, list[float]] = {}
+        self._played: dict[Branch, tuple[Recording, list[float]]] = {}
 
     def branches(self, prompt: Sequence[int], n: int, sampling: Sampling, seed: int, pace: Pace = "free") -> list[Branch]:
         """`n` live branches that play the first `n` recordings of `prompt`; the sampling and the seed are the store's."""
         if tuple(prompt) not in self._recordings:
             raise InputError("The store has no thinkings of this prompt: replay the problems that it was filled with.")
+        self._need(n, self._recordings[tuple(prompt)])
         return super().branches(prompt, n, sampling, seed, pace)
 
     def wake(self, branch: Branch) -> None:
         """Let `branch` play on."""
-        if branch not in self._held:
+        if branch not in self._played:
             recorded = self._of(branch)
-            self._confidences[branch] = recorded.confidences()
+            self._played[branch] = recorded, recorded.confidences()
         super().wake(branch)
 
     def release(self, branch: Branch) -> None:
         """Forget `branch`."""
-        self._confidences.pop(branch, None)
+        self._played.pop(branch, None)
         super().release(branch)
 
     def advance(self, branch: Branch) -> None:
         """Play one token, or give the grade that the branch awaits."""
-        recorded, at = self._of(branch), len(branch.ids)
+        (recorded, confidences), at = self._played[branch], len(branch.ids)
         if branch.awaiting is not None:
             branch.settle(recorded.steps[len(branch.steps)].logit)
-            return
-        if at >= len(recorded.token_ids) or tuple(branch.ids[max(0, at - 8) :]) != recorded.token_ids[max(0, at - 8) : at]:
+        elif not branch.answering and at == recorded.tokens < len(recorded.token_ids) and _is_forced(recorded, at):
+            branch.append(min(self.grammar.eos), 0.0, 0.0, self._logit(branch, recorded, min(self.grammar.eos)))
+        elif at >= len(recorded.token_ids) or (at and branch.ids[-1] != recorded.token_ids[at - 1]):
             branch.fail(recorded.error or "It would go on otherwise than it was stored.")
-            return
-        token = recorded.token_ids[at]
-        logit = recorded.steps[len(branch.steps)].logit if branch.grades(token) else None
-        confidences = self._confidences[branch]
-        confidence = confidences[at] if at < len(confidences) else 0.0
-        branch.append(token, recorded.token_logprobs[at], confidence, logit)
+        else:
+            token = recorded.token_ids[at]
+            branch.append(token, recorded.token_logprobs[at], confidences[at], self._logit(branch, recorded, token))
 
     async def score(
         self, prompt: Sequence[int], completion: Sequence[int], forced: Sequence[tuple[int, int]] = ()
@@ -99,11 +113,22 @@ class ReplayEngine(TurnEngine):
         """Grades are read from the store alone."""
         raise OptionError("A replay grades nothing: load the model to score a text.")
 
+    def _logit(self, branch: Branch, recorded: Recording, token: int) -> float | None:
+        return recorded.steps[len(branch.steps)].logit if branch.grades(token) else None
+
     def _of(self, branch: Branch) -> Recording:
         """What `branch` plays."""
-        recordings = self._recordings[branch.tree.prompt]
         if branch.parent is not None:
             raise OptionError("A strategy that forks draws tokens that were not stored: run it on the model.")
-        if int(branch.id) >= len(recordings):
-            raise OptionError(f"The store has {len(recordings)} thinkings a problem, too few: give a smaller k.")
+        recordings = self._recordings[branch.tree.prompt]
+        self._need(int(branch.id) + 1, recordings)
         return recordings[int(branch.id)]
+
+    def _need(self, n: int, recordings: Sequence[Recording]) -> None:
+        if n > len(recordings):
+            raise OptionError(f"The store has {len(recordings)} thinkings a problem, too few: give a smaller k.")
+
+
+def _is_forced(recorded: Recording, at: int) -> bool:
+    """Whether token `at` was forced: there the thinking had ended with an end of text, which the closing tag replaced."""
+    return any(low == at for low, _ in recorded.forced_spans)

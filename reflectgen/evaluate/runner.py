@@ -83,7 +83,7 @@ class Sampler:
             job.task.ready()
         self.model = model
         self.job = job
-        self.chunks = cut(job.problems, [_prompt(model, job, problem) for problem in job.problems], job.chunk or unit(job.k))
+        self.chunks = cut(job.problems, [prompt_of(model, job, problem) for problem in job.problems], job.chunk or unit(job.k))
         self.store = Store.create(folder, header(model, job))
         check_stored(self.store, self.chunks, job.k, job.seed)
         mine = [chunk for chunk in self.chunks if job.share.takes(chunk.index)]
@@ -163,7 +163,7 @@ def header(model: Reflector, job: Job) -> Header:
     )
 
 
-def _prompt(model: Reflector, job: Job, problem: Problem) -> tuple[int, ...]:
+def prompt_of(model: Reflector, job: Job, problem: Problem) -> tuple[int, ...]:
     """The problem's prompt; one that is too long is found before anything is sampled."""
     try:
         return model.request(problem, **job.options).prompt

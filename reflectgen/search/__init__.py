@@ -46,8 +46,8 @@ SETTINGS: dict[str, type[Config]] = {
 }
 """Name -> class of its settings. One that is not of the package gets its settings as they are given."""
 
-OWN_SELECT = {"deepconf": "weighted:confidence", "esc": "majority"}
-"""Name -> the selector that belongs to it, where none is asked for."""
+OWN_SELECT = {"adaptive": "weighted", "deepconf": "weighted:confidence", "esc": "majority"}
+"""Name -> the selector that belongs to it: where none is asked for and the model can do it."""
 
 REPLAYED = ("best_of_n", "pruned", "adaptive", "deepconf", "esc")
 """Strategies that draw nothing but whole thinkings, so that stored ones can be played to them."""

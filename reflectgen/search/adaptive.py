@@ -3,14 +3,20 @@
 Whenever some have answered, the posterior is taken that the leading answer leads under the selector's votes
 (`reflectgen.search.votes`); where it reaches `settled`, those that still think are stopped at once. With votes of weight 1
 this is adaptive consistency (arXiv 2305.11860); with the step scores as weights one good thinking settles more than several
-poor ones that agree. Thinkings go on step by step together, so the decision does not depend on an engine's timing.
+poor ones that agree.
+
+One whose product of step scores falls below `within` of the best answered one's is stopped before: a product only falls, so
+it could never have caught up. Thinkings go on step by step together: decisions do not depend on an engine's timing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reflectgen import select
 from reflectgen.config.search import AdaptiveSettings
 from reflectgen.engine.base import Engine
+from reflectgen.engine.branch import Branch
 from reflectgen.search.base import Request
 from reflectgen.search.pool import Pool
 from reflectgen.search.votes import lead, tally
@@ -22,21 +28,18 @@ async def adaptive(engine: Engine, request: Request) -> Result:
     settings = request.settings_of(AdaptiveSettings)
     with Pool(engine, request, min(settings.live, request.k), "step") as pool:
         while await pool.step(pool.thinking):
-            if not pool.closed:
-                continue
             await pool.answer(pool.closed)
-            if (certainty := _certainty(pool)) >= settings.settled:
+            voters = [branch for branch in pool.branches if branch.state == "finished"]
+            weights = [settings.strength * weight for weight in _weights(request, voters)]
+            if (certainty := lead(tally(pool, voters, weights))) >= settings.settled:
                 pool.cancel(pool.thinking, f"settled at {certainty:.3f}")
                 break
+            pool.cancel(pool.behind(pool.thinking, settings.within, voters), "behind the best")
             pool.add(min(settings.live - len(pool.thinking), request.k - len(pool.branches)))
         return await pool.conclude("adaptive", pool.candidates)
 
 
-def _certainty(pool: Pool) -> float:
-    """Posterior that the leading answer leads."""
-    voters = [branch for branch in pool.branches if branch.state == "finished"]
-    request = pool.request
+def _weights(request: Request, branches: Sequence[Branch]) -> list[float]:
+    """Weights of their votes: those of the selector, or of the vote by what a best-of selector goes by, else 1 each."""
     name = request.select if select.parse(request.select).votes else f"weighted:{request.select}"
-    weighted = name in select.SELECTORS
-    weights = select.values(name, voters, request.blend) if weighted else [1.0] * len(voters)
-    return lead(tally(pool, voters, weights))
+    return select.values(name, branches, request.blend) if name in select.SELECTORS else [1.0] * len(branches)

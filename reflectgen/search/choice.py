@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
 from pydantic import Field
 
@@ -32,12 +34,21 @@ class Frontier(Config):
     points: tuple[Point, ...]
 
 
-def pick(parameters: int, points: Sequence[Point], k: int) -> tuple[str, str]:
-    """The strategy's name and why: of the measured ones the most accurate that costs no more than best-of-k, else by size."""
-    affordable = max((point.tokens for point in points if (point.strategy, point.k) == ("best_of_n", k)), default=0.0)
-    if fitting := [point for point in points if point.tokens <= affordable]:
-        best = max(fitting, key=lambda point: (point.accuracy, -point.tokens))
-        return best.strategy, f"of those measured it was right most often for the tokens of best-of-{k} ({best.accuracy:.1%})"
+def pick(parameters: int, points: Sequence[Point], k: int, selector: str) -> tuple[str, str]:
+    """The strategy's name and why: of those measured with that selector the most accurate that costs no more than best-of-k,
+    means over tasks; else by size.
+    """
+    measured: dict[tuple[str, int], list[Point]] = defaultdict(list)
+    for point in points:
+        if point.select == selector:
+            measured[point.strategy, point.k].append(point)
+    reached = {
+        way: (fmean(one.accuracy for one in found), fmean(one.tokens for one in found)) for way, found in measured.items()
+    }
+    _, affordable = reached.get(("best_of_n", k), (0.0, 0.0))
+    if fitting := [(accuracy, -tokens, way) for way, (accuracy, tokens) in reached.items() if tokens <= affordable]:
+        accuracy, _, (name, _) = max(fitting)
+        return name, f"of those measured it was right most often for the tokens of best-of-{k} ({accuracy:.1%})"
     size = f"the model has {parameters / 1e9:.3g}B parameters"
     if parameters < SEARCH_BELOW:
         return "beam", f"{size}, and below {SEARCH_BELOW / 1e9:.0f}B step search is said to do better"

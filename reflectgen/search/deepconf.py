@@ -38,7 +38,8 @@ async def deepconf(engine: Engine, request: Request) -> Result:
             pool.cancel(weak, f"confidence below {asked:.3f}")
             await pool.answer(pool.closed)
             pool.add(min(settings.live - len(pool.thinking), request.k - len(pool.branches)))
-        pool.cancel(pool.thinking, "consensus")
+        if _agreed(pool, settings):
+            pool.cancel(pool.thinking, "consensus")
         confident = [branch for branch in pool.candidates if weakest(branch, settings.window) >= asked]
         return await pool.conclude("deepconf", confident or pool.candidates)
 
@@ -50,10 +51,14 @@ def weakest(branch: Branch, window: int) -> float:
     return min(means, default=math.inf)
 
 
+SLACK = 1e-3
+"""Nats by which confidences of one text may differ between engines: less than that decides nothing."""
+
+
 def _asked(warmed: Sequence[Branch], settings: DeepConfSettings) -> float:
-    """The confidence that the share `keep` of the warm-up reaches."""
+    """The confidence that the share `keep` of the warm-up reaches, less `SLACK`."""
     found = sorted((weakest(branch, settings.window) for branch in warmed), reverse=True)
-    return found[max(0, math.ceil(settings.keep * len(found)) - 1)] if found else -math.inf
+    return found[max(0, math.ceil(settings.keep * len(found)) - 1)] - SLACK if found else -math.inf
 
 
 def _agreed(pool: Pool, settings: DeepConfSettings) -> bool:

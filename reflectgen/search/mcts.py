@@ -61,7 +61,7 @@ async def mcts(engine: Engine, request: Request) -> Result:
     with Pool(engine, request, min(settings.parallel, request.k)) as pool:
         root = Node(None, None, 0)
         written = [(_visited(root), branch) for branch in pool.branches]
-        while written and pool.left != 0:
+        while written and not pool.spent:
             await pool.think([branch for _, branch in written])
             for node, branch in written:
                 _record(node, branch)

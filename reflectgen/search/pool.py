@@ -11,7 +11,7 @@ depends on tokens alone and not on when an engine got round to whom: live, repla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -25,6 +25,10 @@ from reflectgen.types import Choice, Event, Happening, Result
 ANSWERS = 8
 """One in this many tokens of a budget is kept for the answers, where a reply follows the thinking."""
 DONE = ("finished", "failed", "cancelled")
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Pool:
@@ -73,6 +77,12 @@ class Pool:
         budget = self.request.budget
         return None if budget is None else budget - self.tree.ledger.tokens_generated
 
+    @property
+    def spent(self) -> bool:
+        """Whether the budget has nothing left to think with."""
+        left = self._for_thinking()
+        return left is not None and left <= 0
+
     def values(self, branches: Sequence[Branch]) -> list[float]:
         """What each is worth so far: the selector's value, or where it gives all the same the score, else the log-prob."""
         name = self.request.select
@@ -84,6 +94,14 @@ class Pool:
         """The best first; of equals the one that came first."""
         values = self.values(branches)
         return [branches[index] for index in sorted(range(len(branches)), key=lambda index: (-values[index], index))]
+
+    def behind(self, branches: Sequence[Branch], share: float, leaders: Sequence[Branch]) -> list[Branch]:
+        """Those whose product of step scores is below `share` of the leaders' largest, weakest first; none without a head."""
+        if not share or not self.tree.grammar.has_head:
+            return []
+        best = max(select.values("product", leaders), default=0.0)
+        products = zip(select.values("product", branches), range(len(branches)), strict=True)
+        return [branches[index] for product, index in sorted(products) if product < share * best]
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
@@ -106,6 +124,7 @@ class Pool:
         for branch in branches:
             if branch.state in UNENDED:
                 branch.cancel()
+                branch.finish = "cancelled"  # also where its thinking was over: it was given up
                 self.note(branch, "cancelled", why)
 
     def force(self, branch: Branch, text: str, why: str) -> None:
@@ -130,20 +149,27 @@ class Pool:
         await asyncio.gather(*(self._step(branch) for branch in going))
         return True
 
-    async def think(self, branches: Sequence[Branch]) -> None:
-        """Let each think to its end, or the budget's."""
-        await self._spend(branches, thinks, self._to_end, self._for_thinking)
+    async def think(self, branches: Sequence[Branch], after_step: Callable[[], None] = nothing) -> None:
+        """Let each think to its end, or the budget's; `after_step` is called whenever one of them has ended a step."""
+        while going := self._ration([branch for branch in branches if thinks(branch)], self._for_thinking()):
+            await asyncio.gather(*(self._to_end(branch, after_step) for branch in going))
 
     async def answer(self, branches: Sequence[Branch]) -> None:
-        """Let each close its thinking and answer; where the budget does not last for all, the first ones."""
-        await self._spend(branches, lambda branch: branch.state not in DONE, self._answer, lambda: self.left)
+        """Let each close its thinking and answer; under a budget one after the other, the best first, while it lasts."""
+        waiting = [branch for branch in branches if branch.state not in DONE]
+        if self.left is None or self.tree.grammar.segmenter.tags is None:
+            await asyncio.gather(*(self._answer(branch) for branch in waiting))
+            return
+        for branch in self.ranked(waiting):
+            branch.allow(self.left)
+            await self._answer(branch)
 
-    async def think_and_answer(self, branches: Sequence[Branch]) -> None:
+    async def think_and_answer(self, branches: Sequence[Branch], after_step: Callable[[], None] = nothing) -> None:
         """Let each think and answer without waiting for the others; under a budget all think first."""
         if self.request.budget is None:
-            await asyncio.gather(*(self._think_and_answer(branch) for branch in branches))
+            await asyncio.gather(*(self._think_and_answer(branch, after_step) for branch in branches))
         else:
-            await self.think(branches)
+            await self.think(branches, after_step)
             await self.answer(branches)
 
     async def conclude(self, strategy: str, candidates: Sequence[Branch]) -> Result:
@@ -175,17 +201,6 @@ class Pool:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    async def _spend(
-        self,
-        branches: Sequence[Branch],
-        unfinished: Callable[[Branch], bool],
-        work: Callable[[Branch], Awaitable[None]],
-        left: Callable[[], int | None],
-    ) -> None:
-        """Do `work` on those that are `unfinished`, again and again where allowances were spent and some is `left`."""
-        while going := self._ration([branch for branch in branches if unfinished(branch)], left()):
-            await asyncio.gather(*(work(branch) for branch in going))
-
     def _ration(self, branches: Sequence[Branch], left: int | None) -> list[Branch]:
         """Allow each an equal part of what is `left`; return those that got any. Where there is too little: the first."""
         if left is None or not branches:
@@ -208,14 +223,16 @@ class Pool:
             break
         self._note_end(branch)
 
-    async def _to_end(self, branch: Branch) -> None:
+    async def _to_end(self, branch: Branch, after_step: Callable[[], None]) -> None:
         async for _ in branch:
             self.request.observe(branch)
+            after_step()
         self._note_end(branch)
 
-    async def _think_and_answer(self, branch: Branch) -> None:
-        await self._to_end(branch)
-        await self._answer(branch)
+    async def _think_and_answer(self, branch: Branch, after_step: Callable[[], None]) -> None:
+        await self._to_end(branch, after_step)
+        if branch.state not in DONE:
+            await self._answer(branch)
 
     def _note_end(self, branch: Branch) -> None:
         if branch.state == "closed":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from reflectgen.answers import canonical
 from reflectgen.engine.branch import Branch
@@ -19,9 +20,12 @@ def tally(pool: Pool, voters: Sequence[Branch], weights: Sequence[float]) -> lis
     for branch, weight in zip(voters, weights, strict=True):
         answer = pool.request.extract(branch.reply)
         if answer is not None:
-            key = canonical(answer)
+            key = _canonical(answer)
             totals[key] = totals.get(key, 0.0) + weight
     return sorted(totals.values(), reverse=True)
+
+
+_canonical = lru_cache(4096)(canonical)
 
 
 def lead(totals: Sequence[float]) -> float:

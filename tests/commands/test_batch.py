@@ -99,6 +99,33 @@ def test_an_output_of_other_options_is_left_alone(run: Run, folder: Path, tmp_pa
     assert output.read_bytes() == before
 
 
+def test_a_batch_of_a_strategy_says_how_and_goes_on_only_with_the_same(run: Run, folder: Path, tmp_path: Path) -> None:
+    source, output, file = problems(tmp_path, 2), tmp_path / "out.jsonl", tmp_path / "efforts.yaml"
+    file.write_text("efforts: {quick: {k: 4, strategy: beam, settings: {expand: 2}, budget: 100, max_tokens: 20}}")
+    arguments = ("solve", "--input", source, "--output", output, "--model", folder)
+    done = run(*arguments, "--efforts", file, "--effort", "quick")
+    assert done.exit_code == 0, done.output
+    for row in rows(output):
+        settings = row["settings"]
+        assert row["strategy"] == settings["strategy"] == "beam"
+        assert (settings["k"], settings["settings"], settings["budget"], settings["max_tokens"]) == (4, {"expand": 2}, 100, 20)
+    spelt_out = ("--strategy", "beam", "--k", 4, "--set", "expand=2", "--max-tokens", 20)
+    assert "nothing was left to do" in run(*arguments, *spelt_out, "--budget", 100).output
+    other = run(*arguments, *spelt_out)
+    assert other.exit_code == 2 and "it was made with budget 100, and now budget is None" in other.output
+    other = run(*arguments, *spelt_out, "--budget", 100, "--set", "expand=4")
+    assert "it was made with settings {'expand': 2}, and now settings is {'expand': 4}" in other.output
+
+
+def test_defaults_of_a_strategy_are_settings_of_its_batch(run: Run, folder: Path, tmp_path: Path) -> None:
+    source, output = problems(tmp_path, 1), tmp_path / "out.jsonl"
+    arguments = ("solve", "--input", source, "--output", output, "--model", folder, "--strategy", "esc", *SHORT)
+    assert run(*arguments).exit_code == 0
+    assert rows(output)[0]["settings"]["settings"] == {"window": 4}
+    assert "nothing was left to do" in run(*arguments, "--set", "window=4").output
+    assert run(*arguments, "--tree").output.startswith("--tree does not go with --input")
+
+
 def test_a_file_that_is_no_output_is_left_alone(run: Run, folder: Path, tmp_path: Path) -> None:
     source = problems(tmp_path, 2)
     before = source.read_bytes()

@@ -91,6 +91,26 @@ def test_the_verdict_names_answer_selector_and_cost() -> None:
     assert drawn(show.verdict(result(trajectory("0", 0.75), index=None)))[0].startswith("No answer  (sprm")
 
 
+def test_the_verdict_names_another_strategy_and_counts_branches_where_some_are_forks() -> None:
+    shown = replace(result(trajectory("0", 0.75), replace(trajectory("0.0", 0.5), parent="0")), strategy="beam")
+    assert show.verdict(shown).plain.startswith("Answer: 4  (beam, sprm, 2 branches, votes 50%")
+    alone = replace(result(trajectory("0", 0.75), trajectory("1", 0.5)), strategy="pruned")
+    assert show.verdict(alone).plain.startswith("Answer: 4  (pruned, sprm, 2 thinkings, votes 50%")
+
+
+def test_a_table_of_very_many_branches_holds_the_best_and_says_how_many_there_are() -> None:
+    many = [replace(trajectory(str(number), number / 100), finish="cancelled") for number in range(40)]
+    lines = drawn(show.whole(result(*many[:39], trajectory("39", 0.01))))
+    assert [line.split()[:2] for line in lines[1:4]] == [["→", "0"], ["39", "4"], ["38", "4"]]
+    assert lines[1 + show.MOST] == "  and 8 more"
+
+
+def test_an_answer_of_many_lines_stands_on_one() -> None:
+    shown = trajectory("0", 0.5, answer="def f(x):\n    return x")
+    assert show.answer(shown) == "def f(x): return x"
+    assert show.answer(replace(shown, answer="1" * 30)) == "1" * 23 + "…"
+
+
 def test_notes_tell_of_failures_too() -> None:
     told = show.notes(result(trajectory("0", 0.5, error="out of memory"), notes=("Mind the gap.",)))
     assert [note.plain for note in told] == ["Note: Mind the gap.", "Note: branch 0 failed: out of memory"]

@@ -89,6 +89,11 @@ class LocalEngine:
         return len(self.seating.seats) / max(1, self.seating.limit)
 
     @property
+    def occupancy(self) -> float:
+        """Rows of all decoding passes so far as a share of those that seats allowed, in [0, 1]; 0 before the first."""
+        return self.planner.rows / max(1, self.planner.places)
+
+    @property
     def held(self) -> int:
         """Seats taken now."""
         return len(self.seating.seats)

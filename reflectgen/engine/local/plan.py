@@ -37,6 +37,10 @@ class Planner:
         self.seating = seating
         self.passes = 0
         """Passes planned, filling and decoding."""
+        self.rows = 0
+        """Rows of all decoding passes: tokens drawn, or fed once more."""
+        self.places = 0
+        """Rows that these passes could have had."""
         self._knobs: tuple[list[Seat], Knobs] | None = None
 
     def plan(self) -> Plan | None:
@@ -50,6 +54,8 @@ class Planner:
             fills += self._fills(self.seating.follow(followers, first))
         live = self.seating.seats[: len(live)]
         decode = self._decode(live)
+        self.rows += len(live)
+        self.places += self.seating.rows
         return Plan(fills, self.seating.take_operations(), decode, live, [seat.branch.epoch for seat in live])
 
     def _fills(self, seats: Sequence[Seat]) -> list[tuple[list[Operation], Fill, list[Seat]]]:

@@ -3,10 +3,11 @@
 Policy only. Seats are decided on the event loop between passes; what that means for tensors is recorded as operations
 (`Seating.take_operations`) and carried out by the thread that computes.
 
-The rules. Waiting branches enter in the order they came. A branch that is halted or closed keeps its seat until the
-seat is needed, the longest idle going first; what was evicted is recomputed when it goes on. Live branches are moved
-out only where their growth leaves fewer slots than branches: the youngest goes, to the head of the queue. The oldest
-live branch therefore always advances, and no search that holds many halted branches can block another.
+The rules. Waiting branches enter in the order they came, while fewer are live than a pass has rows. There may be more seats
+than rows: where more of the seated are live than fit a pass, those that came first are in it. A branch that is halted or
+closed keeps its seat until the seat is needed, the longest idle going first; what was evicted is recomputed when it goes
+on. Live branches are moved out only where their growth leaves fewer slots than branches: the youngest goes, to the head of
+the queue. The oldest live branch therefore always advances, and no search that holds many halted branches can block another.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from reflectgen.engine.tree import Tree
 Operation = Callable[[], None]
 HEADROOM = 128
 """Columns beyond a prompt that are allocated at first."""
+SEATS = 4
+"""Most seats for each row of a pass: searches hold many halted branches, which would be recomputed if they had none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +57,7 @@ class Seating:
     def __init__(self, slots: Slots, most_rows: int) -> None:
         self.slots = slots
         self.most_rows = most_rows
+        self.most_seats = SEATS * most_rows
         self.seats: list[Seat] = []
         self.seat_of: dict[Branch, Seat] = {}
         self.waiting: OrderedDict[Branch, None] = OrderedDict()
@@ -66,7 +70,12 @@ class Seating:
     @property
     def limit(self) -> int:
         """Most seats at the present number of columns."""
-        return min(self.most_rows, self.slots.most_slots(self._columns))
+        return min(self.most_seats, self.slots.most_slots(self._columns))
+
+    @property
+    def rows(self) -> int:
+        """Most rows of a pass at the present number of columns."""
+        return min(self.most_rows, self.limit)
 
     def take_operations(self) -> list[Operation]:
         """The tensor operations recorded since the last call, in order."""
@@ -91,7 +100,7 @@ class Seating:
             self.clear()
 
     def arrange(self) -> list[Seat]:
-        """Seat whom the budget allows; return the live seats, which lie in slots 0 to n - 1."""
+        """Seat whom the budget allows; return the live seats of the next pass, which lie in slots 0 to n - 1."""
         self._tick += 1
         self._refresh()
         self._grow()
@@ -99,6 +108,8 @@ class Seating:
         live = [seat for seat in self.seats if seat.branch.state == "live"]
         for seat in live:
             seat.idle_since = self._tick
+        if len(live) > self.most_rows:
+            live = sorted(live, key=lambda seat: seat.arrived)[: self.most_rows]
         self._gather(live, 0)
         return self.seats[: len(live)]
 
@@ -161,7 +172,7 @@ class Seating:
     def _admit(self) -> None:
         while self.waiting:
             branch = next(iter(self.waiting))
-            if branch.state == "live" and not self._make_place(branch.length):
+            if branch.state == "live" and (self._live() >= self.most_rows or not self._make_place(branch.length)):
                 return
             del self.waiting[branch]
             if branch.state == "live":
@@ -189,7 +200,7 @@ class Seating:
         """Trade columns that nobody needs any more for slots."""
         need = max([length, *(seat.branch.length for seat in self.seats)])
         columns = _blocks(need + HEADROOM)
-        if 2 * columns > self._columns or len(self.seats) >= self.most_rows:
+        if 2 * columns > self._columns or len(self.seats) >= self.most_seats:
             return False
         self._resize(columns)
         return len(self.seats) < self.limit

@@ -1,0 +1,68 @@
+"""What the command line says of effort and search: read, and checked as far as no model is needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reflectgen import search
+from reflectgen.config import EFFORTS, Effort, Efforts, Sampling, load_recipe
+from reflectgen.errors import OptionError, unknown
+from reflectgen.reflector import AUTO, Options, check, effort_of
+from reflectgen.types import Problem
+
+
+def named(name: str, file: Path | None) -> str | Effort:
+    """The effort `name`: of the efforts in `file` where there is one, else one of the package's.
+
+    Raises `OptionError` where the file has it not either, and `InputError` for a file that cannot be read.
+    """
+    if file is None:
+        return name
+    own: Efforts = load_recipe(Efforts, file)
+    known = {**EFFORTS, **own.efforts}
+    if name not in known:
+        raise unknown("effort", name, known)
+    return known[name]
+
+
+def settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """What was given as NAME=VALUE, the values as YAML; raises `OptionError` for one that is not of that form."""
+    return dict(map(_setting, pairs))
+
+
+def _setting(pair: str) -> tuple[str, Any]:
+    name, equals, text = pair.partition("=")
+    if not equals or not name:
+        raise OptionError(f"--set '{pair}' is not of the form NAME=VALUE.")
+    try:
+        return name, yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise OptionError(f"--set '{pair}' gives no YAML after its '=': put the value in quotes.") from None
+
+
+def whole_settings(effort: Effort) -> dict[str, Any]:
+    """The settings of the effort's strategy, defaults included; of one that is not of the package those that were given."""
+    kind = search.SETTINGS.get(effort.strategy)
+    return dict(effort.settings) if kind is None else kind.parse(effort.settings, "The settings").model_dump()
+
+
+def check_all(options: Options) -> None:
+    """Raise `OptionError` for whatever is wrong with the options, as far as no model is needed to tell."""
+    check(options)
+    effort = effort_of(options)
+    if effort.strategy == AUTO and effort.settings:
+        raise OptionError("The strategy auto chooses for itself, so it takes no settings: name the strategy they are for.")
+    search.Request(
+        problem=Problem(text=""),
+        prompt=(),
+        k=effort.k,
+        budget=effort.budget,
+        sampling=Sampling(),
+        select=options.get("select") or search.OWN_SELECT.get(effort.strategy, "sprm"),
+        answer="chosen" if options.get("answer") == "chosen" else "all",
+        abstain_below=options.get("abstain_below") or 0.0,
+    )

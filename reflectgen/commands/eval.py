@@ -1,0 +1,109 @@
+"""`reflectgen eval`: what search strategies reach for their tokens, on the problems of a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reflectgen.commands import options as opt
+
+TASK, GRID = "Task", "What is compared"
+"""Panels of the help page."""
+
+
+def evaluate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the cells.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", rich_help_panel=TASK, help="Name of a task; seen from --data by default.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(rich_help_panel=TASK, help="File of problems, where the task reads one.")] = None,
+    split: Annotated[str, typer.Option(rich_help_panel=TASK, help="Split of the task.")] = "test",
+    limit: Annotated[int | None, typer.Option(rich_help_panel=TASK, min=1, help="Most problems; all by default.")] = None,
+    data_seed: Annotated[int, typer.Option(rich_help_panel=TASK, help="Which problems --limit draws, or are made.")] = 0,
+    instruction: Annotated[
+        str | None, typer.Option(rich_help_panel=TASK, help="What is asked beside each problem; the task's or the model's own.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=GRID,
+            metavar="NAME[:SETTING=VALUE,...],...",
+            help="Strategies, each with its settings; may be given again. By default best_of_n.",
+        ),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", "-s", rich_help_panel=GRID, metavar="NAME,...", help="Selectors; each strategy's own by default."
+        ),
+    ] = None,
+    k: Annotated[
+        str, typer.Option("--k", "-k", rich_help_panel=GRID, metavar="K,...", help="Thinkings of a problem, at most.")
+    ] = "2,8,32",
+    budget: Annotated[
+        str | None,
+        typer.Option(rich_help_panel=GRID, metavar="TOKENS,...", help="Most tokens of a problem; every k runs under each."),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=GRID, metavar="N", help="That many seeds from 0, or a list: 3,4. By default the store's, or 1."
+        ),
+    ] = None,
+    rollouts: Annotated[
+        Path | None,
+        typer.Option("--rollouts", "-r", help="Store to replay, in place of one that is sampled into --output."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Replay nothing: run everything on the model and measure seconds.")
+    ] = False,
+    as_json: opt.JSONOutput = False,
+    temperature: opt.Temperature = None,
+    top_p: opt.TopP = None,
+    top_k: opt.TopK = None,
+    max_tokens: opt.MaxTokens = None,
+    model: opt.Model = "tiny",
+    head: opt.Head = None,
+    prm: opt.PRM = None,
+    step_rule: opt.StepRule = None,
+    engine: opt.Engine = "local",
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "auto",
+    kv_budget: opt.KVBudget = None,
+    allow_backbone_mismatch: opt.AllowMismatch = False,
+    trust_remote_code: opt.TrustRemoteCode = False,
+) -> None:
+    """Compare search strategies: right answers for tokens, on the same problems.
+
+    \b
+    reflectgen eval --task wordproblems --limit 200 -o runs/eval \\
+        --strategy best_of_n,adaptive,pruned:rule=prefix,keep=.25
+    reflectgen eval --data test.jsonl -m my-model/ --strategy best_of_n,beam \\
+        --select sprm,weighted --k 8,32 --seeds 3 -o runs/eval
+    reflectgen report runs/eval --plot frontier
+
+    Every strategy, selector, k and seed is a cell of --output. Thinkings are
+    sampled once a seed; strategies that draw whole thinkings are replayed from
+    those, so their seconds are not known: --live measures them. The same command
+    again goes on where it was stopped, and one with other strategies adds cells.
+    """
+    from reflectgen.commands.evaluation import Asked, run
+    from reflectgen.commands.sampling import Source
+    from reflectgen.commands.ways import print_report
+    from reflectgen.reflector import Options
+
+    asked = Asked.parse(strategies=strategy, selects=select, ks=k, budgets=budget, seeds=seeds, rollouts=rollouts, live=live)
+    loading = opt.loading(
+        model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
+    )  # fmt: skip
+    report = run(
+        output,
+        Source(task=task, data=data, split=split, limit=limit, seed=data_seed, instruction=instruction),
+        {**loading, "step_rule": step_rule},
+        asked,
+        Options(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens),
+    )
+    print_report(report, as_json=as_json)
