@@ -32,6 +32,10 @@ class Engine(Protocol):
     def pressure(self) -> float:
         """Share of the cache memory in use, in [0, 1]; 0 where an engine keeps no shared cache."""
 
+    @property
+    def waiting(self) -> int:
+        """Live branches that have no place; 0 where every branch is served at once."""
+
     def branches(self, prompt: Sequence[int], n: int, sampling: Sampling, seed: int, pace: Pace = "free") -> list[Branch]:
         """`n` live branches from the prompt, which is computed once for all of them.
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from reflectgen.engine.branch import Branch, Pace
@@ -108,6 +109,12 @@ class ScriptedEngine(TurnEngine):
     def pressure(self) -> float:
         """Tokens held by branches that are not freed, as a share of `memory`."""
         return min(1.0, sum(branch.length for branch in self._held) / self.memory) if self.memory else 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many of the youngest would have no place in `memory`; they are served all the same."""
+        used = list(accumulate(branch.length for branch in self._held))
+        return sum(total > self.memory for total in used) if self.memory else 0
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, e.g. of a prompt."""

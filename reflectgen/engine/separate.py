@@ -105,6 +105,11 @@ class SeparateEngine:
         return self.engine.pressure
 
     @property
+    def waiting(self) -> int:
+        """Of the wrapped engine's."""
+        return self.engine.waiting
+
+    @property
     def grading(self) -> int:
         """Branches that wait for a grade."""
         return len(self._asked)

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 class TurnEngine(ABC):
     """Holds the branches of all trees and gives each live one its turn; `advance` draws the token."""
 
-    waiting = 0
-    """Branches that wait for a place: none, every branch is served at once."""
-
     def __init__(self, grammar: Grammar, context: int) -> None:
         self.grammar = grammar
         self.context = context
@@ -41,6 +38,11 @@ class TurnEngine(ABC):
         for branch in live:
             if branch.state == "live":
                 self._turn(branch)
+
+    @property
+    def waiting(self) -> int:
+        """Branches that wait for a place: none, every branch is served at once."""
+        return 0
 
     @property
     def held(self) -> int:

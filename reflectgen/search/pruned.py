@@ -109,10 +109,8 @@ async def _while_full(engine: Engine, request: Request, settings: PrunedSettings
 
 
 def _make_room(engine: Engine, pool: Pool, settings: PrunedSettings) -> None:
-    """Cancel the weaker of those that write, if some of this search wait for memory and all that write were graded."""
-    writing = [branch for branch in pool.thinking if branch.ids]
-    waiting = len(pool.thinking) - len(writing)
-    graded = [branch for branch in writing if len(branch.steps) >= settings.start]
-    if engine.pressure < 1 or not waiting or len(graded) < len(writing):
-        return
-    _cancel(pool, _last(pool.ranked(graded), settings.keep), settings, "no memory for those that wait")
+    """Cancel the weaker of those that were graded, if the engine is full and no more are ungraded than wait for a place."""
+    thinking = pool.thinking
+    graded = [branch for branch in thinking if len(branch.steps) >= settings.start]
+    if engine.pressure >= 1 and engine.waiting and len(thinking) - len(graded) <= engine.waiting:
+        _cancel(pool, _last(pool.ranked(graded), settings.keep), settings, "no memory for those that wait")

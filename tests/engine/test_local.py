@@ -213,6 +213,24 @@ async def test_an_error_anywhere_in_the_driver_fails_branches_and_leaves_none_wa
     assert local.held == 0
 
 
+async def test_halted_branches_keep_their_seats_where_a_pass_has_fewer_rows() -> None:
+    """Six branches that take turns in passes of two rows write and cost what they do in one of six."""
+    costs, texts, occupancies = [], [], []
+    for rows in (2, 256):
+        one = engine(max_rows=rows)
+        branches = one.branches(PROMPTS[2], 6, SAMPLING, 0, "step")
+        for _ in range(3):
+            await asyncio.gather(*(anext(branch, None) for branch in branches))
+            assert one.held == len([branch for branch in branches if branch.state in ("live", "halted", "closed")])
+        costs.append(branches[0].tree.cost.tokens_prefilled)
+        texts.append([branch.ids for branch in branches])
+        occupancies.append(one.occupancy)
+        await one.close()
+    assert costs == [len(PROMPTS[2]) - 1 + 6] * 2
+    assert texts[0] == texts[1]
+    assert occupancies[0] > 0.7 and 0 < occupancies[1] <= 6 / 256
+
+
 def test_a_budget_that_is_too_small_is_told_one_that_is_not() -> None:
     with pytest.raises(CapacityError, match=r"budget of 1 KiB holds no branch .* at least \d+K") as caught:
         LocalEngine(model(), tiny_reflective.grammar(), kv_budget=1024)

@@ -19,7 +19,11 @@ class FullEngine(ScriptedEngine):
 
     @property
     def pressure(self) -> float:
-        return float(self.held > 2)
+        return min(1.0, self.held / 2)
+
+    @property
+    def waiting(self) -> int:
+        return max(0, self.held - 2)
 
     def play_round(self, live: Sequence[Branch]) -> None:
         super().play_round(live[:2])

@@ -85,8 +85,8 @@ class LocalEngine:
 
     @property
     def pressure(self) -> float:
-        """Share of the seats that the budget allows which are taken, in [0, 1]."""
-        return len(self.seating.seats) / max(1, self.seating.limit)
+        """Share of the seats that the budget allows which are taken, in [0, 1]; one whose branch has ended is free."""
+        return self.seating.taken / max(1, self.seating.limit)
 
     @property
     def occupancy(self) -> float:
@@ -102,6 +102,10 @@ class LocalEngine:
     def waiting(self) -> int:
         """Branches that wait for a seat."""
         return len(self.seating.waiting)
+
+    def limit_rows(self, most: int) -> None:
+        """Decode at most this many branches together from now on."""
+        self.seating.most_rows = most
 
     def branches(self, prompt: Sequence[int], n: int, sampling: Sampling, seed: int, pace: Pace = "free") -> list[Branch]:
         """`n` live branches from `prompt`; see `Engine.branches`. Call it inside a running event loop."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from reflectgen.engine.branch import Branch
+from reflectgen.engine.branch import UNENDED, Branch
 from reflectgen.engine.local.cache import COLUMNS, Slots
 from reflectgen.engine.tree import Tree
 
@@ -57,7 +57,6 @@ class Seating:
     def __init__(self, slots: Slots, most_rows: int) -> None:
         self.slots = slots
         self.most_rows = most_rows
-        self.most_seats = SEATS * most_rows
         self.seats: list[Seat] = []
         self.seat_of: dict[Branch, Seat] = {}
         self.waiting: OrderedDict[Branch, None] = OrderedDict()
@@ -68,9 +67,19 @@ class Seating:
         self._tick = 0
 
     @property
+    def most_seats(self) -> int:
+        """Most seats, whatever the budget."""
+        return SEATS * self.most_rows
+
+    @property
     def limit(self) -> int:
         """Most seats at the present number of columns."""
         return min(self.most_seats, self.slots.most_slots(self._columns))
+
+    @property
+    def taken(self) -> int:
+        """Seats of branches that have not ended."""
+        return sum(seat.branch.state in UNENDED for seat in self.seats)
 
     @property
     def rows(self) -> int:
