@@ -12,6 +12,7 @@ it could never have caught up. Thinkings go on step by step together: decisions 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from reflectgen import select
 from reflectgen.config.search import AdaptiveSettings
@@ -30,8 +31,8 @@ async def adaptive(engine: Engine, request: Request) -> Result:
         while await pool.step(pool.thinking):
             await pool.answer(pool.closed)
             voters = [branch for branch in pool.branches if branch.state == "finished"]
-            weights = [settings.strength * weight for weight in _weights(request, voters)]
-            if (certainty := lead(tally(pool, voters, weights))) >= settings.settled:
+            certainty = lead(tally(pool, voters, _votes(request, voters, settings.strength)))
+            if certainty >= settings.settled:
                 pool.cancel(pool.thinking, f"settled at {certainty:.3f}")
                 break
             pool.cancel(pool.behind(pool.thinking, settings.within, voters), "behind the best")
@@ -39,7 +40,14 @@ async def adaptive(engine: Engine, request: Request) -> Result:
         return await pool.conclude("adaptive", pool.candidates)
 
 
-def _weights(request: Request, branches: Sequence[Branch]) -> list[float]:
-    """Weights of their votes: those of the selector, or of the vote by what a best-of selector goes by, else 1 each."""
+def _votes(request: Request, voters: Sequence[Branch], strength: float) -> list[float]:
+    """How many votes each counts for: its weight, where the mean is above 1 (confidences) as a share of that, times `strength`.
+
+    A best-of selector's weights are those of the vote by what it goes by; where there is none such, all are 1.
+    """
     name = request.select if select.parse(request.select).votes else f"weighted:{request.select}"
-    return select.values(name, branches, request.blend) if name in select.SELECTORS else [1.0] * len(branches)
+    if name not in select.SELECTORS or not voters:
+        return [strength] * len(voters)
+    weights = select.values(name, voters, request.blend)
+    scale = strength / max(1.0, fmean(weights))
+    return [scale * weight for weight in weights]

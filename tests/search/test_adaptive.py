@@ -47,6 +47,12 @@ async def test_a_best_of_selector_weighs_the_votes_by_its_value() -> None:
     assert len(plain.trajectories) == 3
 
 
+async def test_weights_of_any_size_count_as_votes() -> None:
+    scripts = [play(name, "4", 0.0, confidences=(15.0,)) for name in "ABCD"]
+    result = await solve("adaptive", scripts, k=32, select="weighted:confidence", settings={"live": 1})
+    assert len(result.trajectories) == 3
+
+
 async def test_a_new_one_begins_where_one_has_answered_or_failed() -> None:
     ragged = [play("A", "1", 1.0), play("B", "2", 1.0, 1.0, 1.0)]
     result = await solve("adaptive", ragged, k=4, select="majority", settings={"live": 2})
