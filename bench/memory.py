@@ -42,10 +42,14 @@ def budget(model: str, problems: Sequence[Problem], k: int) -> int:
         return cast(LocalEngine, reflector.engine).slots.token_bytes * columns * (k // 4)
 
 
-def solve(model: Reflector, problem: Problem, k: int, name: str, rule: str | None, keep: float = 0.5) -> tuple[bool, float, int]:
+def solve(
+    model: Reflector, problem: Problem, k: int, name: str, rule: str | None, keep: float = 0.5
+) -> tuple[bool, float, int]:
     """Whether the answer was right, the seconds and the tokens."""
     began = time.perf_counter()
-    way: dict[str, Any] = {"strategy": "pruned", "settings": {"rule": rule, "keep": keep}} if rule else {"strategy": "best_of_n"}
+    way: dict[str, Any] = (
+        {"strategy": "pruned", "settings": {"rule": rule, "keep": keep}} if rule else {"strategy": "best_of_n"}
+    )
     result = model.solve(problem, k=k, select=name, **way)
     right = TASKS["wordproblems"].grade(result.answer, problem)
     return right, time.perf_counter() - began, result.cost.tokens_generated

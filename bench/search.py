@@ -1,6 +1,7 @@
 """What every search strategy reaches, and what it costs, on the same problems.
 
-    python bench/search.py [--model DIR] [--problems 300] [--k 2,8,32] [--seeds 0,1,2] [--output FILE] [--json]
+    python bench/search.py [--model DIR] [--problems 300] [--k 2,8,32] [--seeds 0,1,2] [--output FILE] [--frontier FILE]
+                           [--json]
 
 Everything runs live, many problems at a time. A row is one strategy and selector at one k: accuracy with its 95 % interval
 (problems drawn with replacement, seeds averaged within a problem), and the means over problems and seeds of the tokens
@@ -28,6 +29,7 @@ from rich.table import Table
 from reflectgen import Reflector, load, metrics, select
 from reflectgen.engine.local.engine import LocalEngine
 from reflectgen.load import locate
+from reflectgen.search.choice import Frontier, Point
 from reflectgen.tasks import TASKS
 from reflectgen.types import Problem, Result
 
@@ -152,6 +154,15 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     Console().print(drawn)
 
 
+def frontier(model: str, rows: Sequence[dict[str, Any]]) -> Frontier:
+    """The rows as the strategy "auto" reads them."""
+    with load(locate(model)) as reflector:
+        backbone = reflector.identity.backbone
+    names = ("strategy", "select", "k", "accuracy", "tokens")
+    points = [Point(task="wordproblems", **{name: row[name] for name in names}) for row in rows]
+    return Frontier(backbone=backbone, points=tuple(points))
+
+
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,9 +172,12 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="sampling seeds (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="file that keeps every finished run, to go on from")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--frontier", type=Path, help="file that gets the rows as a frontier.json")
     options = parser.parse_args()
     ks, seeds = ([int(value) for value in text.split(",")] for text in (options.k, options.seeds))
     rows = table(measure(options.model, options.problems, ks, seeds, options.output), len(seeds))
+    if options.frontier is not None:
+        options.frontier.write_text(frontier(options.model, rows).model_dump_json(indent=1) + "\n", encoding="utf-8")
     print(json.dumps({"rows": rows}, indent=2)) if options.json else show(rows)
 
 

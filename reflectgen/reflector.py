@@ -171,7 +171,7 @@ class Reflector:
             k=effort.k,
             budget=effort.budget,
             settings=effort.settings,
-            select=self._selector(options.get("select"), effort.strategy),
+            select=self._selector(options.get("select"), effort_of(options).strategy),
             sampling=sampling,
             blend=self.blend,
             **{name: given[name] for name in REQUESTED if name in given},
@@ -276,10 +276,14 @@ def check(options: Options) -> None:
     if effort.strategy != AUTO:
         search.named(effort.strategy)
         search.check_settings(effort.strategy, effort.settings)
+    elif effort.settings:
+        raise OptionError("The strategy auto chooses for itself, so it takes no settings: name the strategy they are for.")
     if (name := options.get("select")) is not None:
         select.needs_head(name)
     if (answer := options.get("answer")) not in (None, *get_args(Answering)):
         raise unknown("way to answer", str(answer), get_args(Answering))
+    if answer == "chosen" and effort.strategy in search.COMPARING:
+        raise OptionError(f"The strategy {effort.strategy} compares answers, so all thinkings must have one: let all answer.")
     abstain_below = options.get("abstain_below") or 0.0
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"abstain_below is a share of the votes, from 0 to 1, and not {abstain_below}.")

@@ -160,7 +160,7 @@ def test_another_backbone_is_refused_and_the_result_says_so_where_it_is_allowed(
         assert model.solve("Why?", **SHORT).notes == ()
 
 
-POINT = {"task": "t", "strategy": "esc", "select": "majority", "k": 3, "accuracy": 0.5, "tokens": 90.0}
+POINT = {"task": "t", "strategy": "esc", "select": "sprm", "k": 3, "accuracy": 0.5, "tokens": 90.0}
 BASE = {**POINT, "strategy": "best_of_n", "select": "sprm", "accuracy": 0.4, "tokens": 100.0}
 
 

@@ -11,7 +11,7 @@ import yaml
 from reflectgen import search
 from reflectgen.config import EFFORTS, Effort, Efforts, Sampling, load_recipe
 from reflectgen.errors import OptionError, unknown
-from reflectgen.reflector import AUTO, Options, check, effort_of
+from reflectgen.reflector import Options, check, effort_of
 from reflectgen.types import Problem
 
 
@@ -54,8 +54,6 @@ def check_all(options: Options) -> None:
     """Raise `OptionError` for whatever is wrong with the options, as far as no model is needed to tell."""
     check(options)
     effort = effort_of(options)
-    if effort.strategy == AUTO and effort.settings:
-        raise OptionError("The strategy auto chooses for itself, so it takes no settings: name the strategy they are for.")
     search.Request(
         problem=Problem(text=""),
         prompt=(),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -91,6 +90,8 @@ def _seeds(text: str | None, store: Store | None) -> list[int]:
     if text is None:
         return [0] if store is None else sorted(least_of(store))
     found = numbers("--seeds", text)
+    if not found or text.strip() == "0":
+        raise OptionError(f"--seeds '{text}' names no seed: write how many, as in 3, or a list with a comma, as in 0,1.")
     return found if "," in text else list(range(*found))
 
 
@@ -103,8 +104,6 @@ class Tally:
     correct: int = 0
     cell: Cell | None = None
     """The one whose rows came last; what was graded is of it alone."""
-    tokens: int = 0
-    began: float = field(default_factory=time.perf_counter)
 
     def count(self, cell: Cell, rows: Sequence[Mapping[str, Any]]) -> None:
         """Count the rows of a chunk."""

@@ -79,7 +79,8 @@ class DeepConfSettings(Config):
     live: int = Field(8, ge=1)
     """Thinkings that are written at once after the warm-up."""
     consensus: float = Field(0.95, gt=0.5, le=1)
-    """Share of the votes at which the leading answer ends the search."""
+    """Share of the votes at which the leading answer ends the search; a warm-up of one thinking, with k <= 4 by default, has
+    all of them."""
 
 
 class EscSettings(Config):

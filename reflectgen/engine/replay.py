@@ -1,11 +1,13 @@
 """An engine that plays stored thinkings: a search over them, exactly as it would have gone while they were sampled.
 
 Branch i from a problem's prompt writes the tokens of its stored trace i, with their log-probs, and its steps get the stored
-grades. A strategy that lets branches think, stops them, adds more and lets them answer can be replayed at any cost in
-seconds a computer wants, as often as wanted; one that forks or forces draws tokens that nobody stored, and its branch fails.
+grades. A strategy that lets branches think, stops them, adds more and lets them answer can be replayed as often as wanted. One
+that forks is refused, since nobody stored what a fork would draw; where a thinking is forced on otherwise, its branch fails.
 
 Not stored are the confidences of single tokens: each token of a step is given the step's mean, and those behind the last
 step what makes the thinking's mean right. Their means over steps and thinkings, all that strategies see, are the stored ones.
+Where a thinking ended with an end of text, which a closing tag then replaced, that token's own measures are not stored: it is
+given the thinking's means, so a grade of such an end may differ between its end and its answer.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ class ReplayEngine(TurnEngine):
         if branch.awaiting is not None:
             branch.settle(recorded.steps[len(branch.steps)].logit)
         elif not branch.answering and at == recorded.tokens < len(recorded.token_ids) and _is_forced(recorded, at):
-            branch.append(min(self.grammar.eos), 0.0, 0.0, self._logit(branch, recorded, min(self.grammar.eos)))
+            end, logprob = min(self.grammar.eos), branch.logprob
+            branch.append(end, logprob, recorded.confidence, self._logit(branch, recorded, end))
         elif at >= len(recorded.token_ids) or (at and branch.ids[-1] != recorded.token_ids[at - 1]):
             branch.fail(recorded.error or "It would go on otherwise than it was stored.")
         else:

@@ -41,6 +41,8 @@ class Contender:
         """From `pruned:rule=prefix,keep=.25`; raises `OptionError` for an unknown name or setting."""
         head, equals, _ = text.partition("=")
         name, _, _ = head.rpartition(":") if equals else (text, "", "")
+        if not name.strip():
+            raise OptionError(f"'{text}' begins with a setting: write it like pruned:rule=prefix,keep=0.25.")
         search.named(name.strip())
         settings: dict[str, Any] = {}
         for pair in text[len(name) + 1 :].split(",") if equals else ():

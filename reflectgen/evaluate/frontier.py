@@ -36,7 +36,7 @@ from reflectgen.select import select as choose
 from reflectgen.types import Choice, Problem, Result
 
 ALIKE = ("best_of_n", "budget", "esc")
-"""Strategies that do the same whatever the selector is, until they choose."""
+"""Strategies that do the same whatever the selector is, until they choose; under a budget the selector says who answers."""
 
 Rows = Sequence[Mapping[str, Any]]
 Observe = Callable[[Cell, Rows], None]
@@ -151,7 +151,7 @@ class Evaluation:
         runs: dict[tuple[str, int, int | None, str], list[Cell]] = {}
         for cell in self.missing:
             if cell.seed == seed:
-                select = "" if cell.contender.strategy in ALIKE else cell.select
+                select = "" if cell.contender.strategy in ALIKE and cell.budget is None else cell.select
                 runs.setdefault((cell.contender.key, cell.k, cell.budget, select), []).append(cell)
         return iter(runs.values())
 

@@ -49,10 +49,14 @@ SETTINGS: dict[str, type[Config]] = {
 OWN_SELECT = {"adaptive": "weighted", "deepconf": "weighted:confidence", "esc": "majority"}
 """Name -> the selector that belongs to it: where none is asked for and the model can do it."""
 
+COMPARING = ("adaptive", "deepconf", "esc")
+"""Strategies that decide by comparing answers, so that every thinking has to give one."""
+
 REPLAYED = ("best_of_n", "pruned", "adaptive", "deepconf", "esc")
 """Strategies that draw nothing but whole thinkings, so that stored ones can be played to them."""
 
 __all__ = [
+    "COMPARING",
     "OWN_SELECT",
     "REPLAYED",
     "SETTINGS",

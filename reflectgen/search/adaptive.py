@@ -45,8 +45,9 @@ def _votes(request: Request, voters: Sequence[Branch], strength: float) -> list[
 
     A best-of selector's weights are those of the vote by what it goes by; where there is none such, all are 1.
     """
-    name = request.select if select.parse(request.select).votes else f"weighted:{request.select}"
-    if name not in select.SELECTORS or not voters:
+    votes = select.parse(request.select).votes
+    name = request.select if votes else f"weighted:{request.select}"
+    if not voters or not (votes or name in select.SELECTORS):
         return [strength] * len(voters)
     weights = select.values(name, voters, request.blend)
     scale = strength / max(1.0, fmean(weights))

@@ -35,19 +35,19 @@ class Frontier(Config):
 
 
 def pick(parameters: int, points: Sequence[Point], k: int, selector: str) -> tuple[str, str]:
-    """The strategy's name and why: of those measured with that selector the most accurate that costs no more than best-of-k,
-    means over tasks; else by size.
+    """The strategy's name and why: of those measured at `k` with that selector the most accurate that costs no more than
+    best-of-k, means over tasks; else by size.
     """
-    measured: dict[tuple[str, int], list[Point]] = defaultdict(list)
+    measured: dict[str, list[Point]] = defaultdict(list)
     for point in points:
-        if point.select == selector:
-            measured[point.strategy, point.k].append(point)
+        if (point.select, point.k) == (selector, k):
+            measured[point.strategy].append(point)
     reached = {
-        way: (fmean(one.accuracy for one in found), fmean(one.tokens for one in found)) for way, found in measured.items()
+        name: (fmean(one.accuracy for one in found), fmean(one.tokens for one in found)) for name, found in measured.items()
     }
-    _, affordable = reached.get(("best_of_n", k), (0.0, 0.0))
-    if fitting := [(accuracy, -tokens, way) for way, (accuracy, tokens) in reached.items() if tokens <= affordable]:
-        accuracy, _, (name, _) = max(fitting)
+    _, affordable = reached.get("best_of_n", (0.0, 0.0))
+    if fitting := [(accuracy, -tokens, name) for name, (accuracy, tokens) in reached.items() if tokens <= affordable]:
+        accuracy, _, name = max(fitting)
         return name, f"of those measured it was right most often for the tokens of best-of-{k} ({accuracy:.1%})"
     size = f"the model has {parameters / 1e9:.3g}B parameters"
     if parameters < SEARCH_BELOW:

@@ -4,8 +4,8 @@ Source: arXiv 2508.15260. A warm-up share of the k thinkings is written whole; t
 that `keep` of them exceed. The others are stopped as soon as a window of theirs is weaker, and votes weigh a thinking by its
 confidence. The search ends where the leading answer has the share `consensus` of the votes. A baseline: it needs no head.
 
-Deviations: a window is a number of steps, not of tokens, and confidence is looked at between steps; a warm-up thinking below
-the threshold casts no vote, as in the paper's final vote.
+Deviations: a window is a number of steps, not of tokens, and confidence is looked at between steps. While the search goes on
+all that answered vote on whether there is consensus; in the final vote, as in the paper, those below the threshold do not.
 """
 
 from __future__ import annotations

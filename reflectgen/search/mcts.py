@@ -61,12 +61,12 @@ async def mcts(engine: Engine, request: Request) -> Result:
     with Pool(engine, request, min(settings.parallel, request.k)) as pool:
         root = Node(None, None, 0)
         written = [(_visited(root), branch) for branch in pool.branches]
-        while written and not pool.spent:
+        while written:
             await pool.think([branch for _, branch in written])
             for node, branch in written:
                 _record(node, branch)
             worth = _worth(pool)
-            count = min(settings.parallel, request.k - len(pool.branches))
+            count = 0 if pool.spent else min(settings.parallel, request.k - len(pool.branches))
             written = [_expanded(pool, root, worth, settings) for _ in range(count)]
         if settings.best == "visits" and root.leaves:
             return await pool.conclude("mcts", _most_visited(root).leaves)

@@ -106,8 +106,9 @@ class Pool:
     # -- what is done ----------------------------------------------------------------------------------------------
 
     def add(self, n: int) -> list[Branch]:
-        """`n` more from the prompt."""
-        added = self.tree.add(n)
+        """`n` more from the prompt; under a budget no more than it has tokens left to think with."""
+        left = self._for_thinking()
+        added = self.tree.add(n if left is None else max(0, min(n, left)))
         for branch in added:
             self.note(branch, "started")
         return added

@@ -104,7 +104,8 @@ def _log_scores(branch: Branch) -> list[float]:
 async def _while_full(engine: Engine, request: Request, settings: PrunedSettings) -> Result:
     """The rule `memory`: whenever a step ends and the engine is full, the weaker of those that it has graded make room."""
     with Pool(engine, request, request.k) as pool:
-        await pool.think_and_answer(pool.branches, partial(_make_room, engine, pool, settings))
+        think = pool.think_and_answer if request.answer == "all" else pool.think
+        await think(pool.branches, partial(_make_room, engine, pool, settings))
         return await pool.conclude("pruned", pool.candidates)
 
 

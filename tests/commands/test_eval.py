@@ -57,7 +57,7 @@ def test_a_store_is_replayed_and_live_runs_are_timed(run: Run, folder: Path, pro
         (("--k", "2;8"), "--k '2;8' is no list of whole numbers: write it like 2,8,32."),
         (("--k", "8", "--budget", "4"), "A budget of 4 tokens is not one for each of 8 thinkings"),
         (("--k", "0"), "k must be at least 1"),
-        (("--seeds", "0"), "No seed is given"),
+        (("--seeds", "0"), "names no seed"),
         (("--temperature", "-1"), "temperature"),
         (("--data", "none.jsonl"), "none.jsonl cannot be read"),
         (("--live", "--rollouts", "store"), "--live replays nothing, so --rollouts does not go with it"),

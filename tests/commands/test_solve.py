@@ -82,7 +82,7 @@ def test_efforts_of_ones_own_stand_beside_the_packages_and_may_take_their_names(
 
 def test_the_effort_auto_adds_thinkings_as_they_are_needed(run: Run, folder: Path) -> None:
     done = run("solve", "Why?", "--model", folder, "--effort", "auto", *SHORT)
-    assert done.exit_code == 0 and "(adaptive, sprm, 3 thinkings, " in done.output
+    assert done.exit_code == 0 and "(adaptive, weighted, 3 thinkings, " in done.output
 
 
 def test_the_strategy_auto_says_what_it_chose_and_why(run: Run, folder: Path) -> None:
@@ -100,7 +100,7 @@ FAULTS = {
     ("--strategy", "auto", "--set", "keep=.5"): "The strategy auto chooses for itself, so it takes no settings: name .*",
     ("--budget", 3): "A budget of 3 tokens is not one for each of 8 thinkings: give more\\.",
     ("--budget", 0): "The options: budget: .*",
-    ("--strategy", "esc", "--answer", "chosen"): "Votes and abstention compare answers, .*",
+    ("--strategy", "esc", "--answer", "chosen"): "The strategy esc compares answers, .*",
     ("--effort", "heigh"): "Unknown effort 'heigh': choose one of auto, high, low, medium\\. Did you mean 'high'\\?",
     ("--tree", "--json"): "--tree does not go with --json, which holds the whole search in any case: leave it out\\.",
 }

@@ -68,8 +68,17 @@ def test_without_measurements_the_size_decides(parameters: int, name: str) -> No
     assert auto(parameters=parameters)[0] == name
 
 
-def test_the_settings_of_a_strategy_that_was_not_asked_for_are_not_its() -> None:
-    assert auto(settings={"anything": 1})[0] == "beam"
+def test_it_takes_no_settings() -> None:
+    with pytest.raises(OptionError, match="auto chooses for itself, so it takes no settings"):
+        auto(settings={"anything": 1})
+
+
+def test_it_runs_with_the_selector_that_was_measured() -> None:
+    points = (point("best_of_n", 0.5, 100), point("adaptive", 0.6, 90))
+    engine = ScriptedEngine([play("A", "1", 1.0, 1.0), play("B", "2", 2.0, 2.0)])
+    with Reflector(engine, engine.encode, frontier=points) as model:
+        result = model.solve("What is 1 + 1?", strategy="auto", k=8)
+    assert (result.strategy, result.select) == ("adaptive", "sprm")
 
 
 def test_a_frontier_is_read_and_a_wrong_one_refused() -> None:

@@ -38,3 +38,10 @@ async def test_a_budget_is_kept_over_windows() -> None:
     result = await solve("esc", MIXED, k=8, select="majority", budget=60)
     assert result.cost.tokens_generated <= 60
     assert result.answer in ("4", "5", "6")
+
+
+async def test_with_the_budget_spent_nothing_is_added() -> None:
+    scripts = [play(name, answer, 1.0, 1.0) for name, answer in (("A", "1"), ("B", "2"), ("C", "3"))]
+    result = await solve("esc", scripts, k=32, budget=60)
+    assert all(trajectory.tokens > 0 for trajectory in result.trajectories)
+    assert len(result.trajectories) < 32

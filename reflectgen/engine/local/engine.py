@@ -101,7 +101,7 @@ class LocalEngine:
     @property
     def waiting(self) -> int:
         """Branches that wait for a seat."""
-        return len(self.seating.waiting)
+        return sum(branch.state == "live" for branch in self.seating.waiting)
 
     def limit_rows(self, most: int) -> None:
         """Decode at most this many branches together from now on."""
