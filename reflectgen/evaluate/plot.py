@@ -17,6 +17,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", ":", "-.")
 """A strategy has a colour and a marker, a selector a dash."""
+SHORT = 32
+"""Longest label, in letters, of which two go side by side below one panel."""
 STYLE = {"font.size": 10, "svg.hashsalt": "reflectgen", "svg.fonttype": "none"}
 """Of matplotlib; with the salt, equal reports give equal files."""
 
@@ -53,13 +55,19 @@ def draw(report: Report, path: Path) -> list[Path]:
     if any(entry.wall_seconds for line in lines.values() for entry in line):
         panels.append(("seconds for a problem", lambda entry: entry.wall_seconds))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4 * len(panels), 4.4 + 0.1 * len(lines)), layout="constrained")
+        columns = 2 if max(map(len, lines)) <= SHORT * len(panels) else 1
+        figure = Figure(figsize=(6.4 * len(panels), 4.4 + 0.2 * len(lines) / columns), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (title, cost) in zip(axes, panels, strict=True):
             _panel(axis, title, cost, lines)
         axes[0].set_ylabel("right answers, %")
         figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9, handlelength=3
+            *axes[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=9,
+            handlelength=3,
         )
         figure.suptitle(_title(report), fontsize=11)
         for file in written:
