@@ -58,8 +58,8 @@ def test_the_vocabulary_is_built_from_texts_without_tags() -> None:
     assert not any("think>" in line for line in texts)
 
 
-@pytest.mark.parametrize("events", [(7,), (0,)])
-def test_a_problem_has_one_to_six_events(events: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("events", [(13,), (0,)])
+def test_a_problem_has_one_to_twelve_events(events: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="events"):
         CorpusConfig(events=events)
 
