@@ -23,7 +23,7 @@ from reflectgen.engine.tree import limits
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, unknown
 from reflectgen.identity import UNKNOWN, Identity
 from reflectgen.scoring import aggregate
-from reflectgen.search.base import Answering, Request
+from reflectgen.search.base import Answering, Request, check_together
 from reflectgen.search.choice import Point
 from reflectgen.steps import OFFICIAL, read_index
 from reflectgen.types import Problem, Result, Step
@@ -287,6 +287,8 @@ def check(options: Options) -> None:
     abstain_below = options.get("abstain_below") or 0.0
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"abstain_below is a share of the votes, from 0 to 1, and not {abstain_below}.")
+    selector = name or search.OWN_SELECT.get(effort.strategy, "sprm")
+    check_together(k=effort.k, budget=effort.budget, selector=selector, answer=answer or "all", abstain_below=abstain_below)
     _sampling(Sampling(), options, effort)
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of effort and search: read, and checked as far as no model is needed for it."""
+"""What the command line says of effort and search."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import yaml
 
 from reflectgen import search
-from reflectgen.config import EFFORTS, Effort, Efforts, Sampling, load_recipe
+from reflectgen.config import EFFORTS, Effort, Efforts, load_recipe
 from reflectgen.errors import OptionError, unknown
-from reflectgen.reflector import Options, check, effort_of
-from reflectgen.types import Problem
 
 
 def named(name: str, file: Path | None) -> str | Effort:
@@ -48,19 +46,3 @@ def whole_settings(effort: Effort) -> dict[str, Any]:
     """The settings of the effort's strategy, defaults included; of one that is not of the package those that were given."""
     kind = search.SETTINGS.get(effort.strategy)
     return dict(effort.settings) if kind is None else kind.parse(effort.settings, "The settings").model_dump()
-
-
-def check_all(options: Options) -> None:
-    """Raise `OptionError` for whatever is wrong with the options, as far as no model is needed to tell."""
-    check(options)
-    effort = effort_of(options)
-    search.Request(
-        problem=Problem(text=""),
-        prompt=(),
-        k=effort.k,
-        budget=effort.budget,
-        sampling=Sampling(),
-        select=options.get("select") or search.OWN_SELECT.get(effort.strategy, "sprm"),
-        answer="chosen" if options.get("answer") == "chosen" else "all",
-        abstain_below=options.get("abstain_below") or 0.0,
-    )

@@ -57,12 +57,12 @@ def layers(found: Mapping[str, Fitted]) -> Table:
     return table
 
 
-def interval(found: Interval | None, *, signed: bool = False) -> str:
-    """An estimate and its interval, in percent; nothing for None."""
+def interval(found: Interval | None, *, signed: bool = False, digits: int = 0) -> str:
+    """An estimate and its interval, in percent with that many digits behind the point; nothing for None."""
     if found is None:
         return ""
     sign = "+" if signed else ""
-    return f"{100 * found.estimate:{sign}.0f} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+    return f"{100 * found.estimate:{sign}.{digits}f} [{100 * found.low:.{digits}f}, {100 * found.high:.{digits}f}]"
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -61,14 +61,14 @@ def solve(
     again goes on where it was stopped. With answers, accuracy is printed.
     """
     from reflectgen.commands import effort as search
-    from reflectgen.reflector import Options
+    from reflectgen.reflector import Options, check
 
     options = Options(
         effort=search.named(effort, efforts), k=k, select=select, strategy=strategy, settings=search.settings(set or ()),
         budget=budget, answer=answer, abstain_below=abstain_below, seed=seed,
         temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens,
     )  # fmt: skip
-    search.check_all(options)
+    check(options)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
         allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from reflectgen.commands.selection import interval
 from reflectgen.commands.show import MARK, console
 from reflectgen.evaluate.report import REFERENCE, Entry, Report
 from reflectgen.metrics import Interval
@@ -60,12 +62,8 @@ def table(select: str, entries: list[Entry]) -> Table:
     return found
 
 
-def percent(found: Interval | None, *, signed: bool = False) -> str:
-    """An estimate and its interval, in percent; nothing for None."""
-    if found is None:
-        return ""
-    sign = "+" if signed else ""
-    return f"{100 * found.estimate:{sign}.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+percent = partial(interval, digits=1)
+"""An estimate and its interval, in percent; nothing for None."""
 
 
 def spread(found: Interval) -> str:

@@ -2,7 +2,8 @@
 
 What strategies differ in is which thinkings they let go on. So the thinkings are sampled once for every seed, best-of-n at the
 largest k, and a strategy that draws nothing but whole thinkings is played from that store; the others run on the model, and all
-of them do with `live`, which measures seconds. Selectors of best-of-n choose at its end, and so share one run.
+of them do with `live`, which measures seconds. Selectors of best-of-n choose at its end, and so share one run where there is
+no budget.
 
 Problems are solved in chunks of one size, as many as fill a batch, each apart from all others and in order, so that a run that
 was killed and gone on with ends in the rows of one that was not.
@@ -47,7 +48,9 @@ class Evaluation:
     """A grid that was checked against its model and its folder, ready to go on where it stopped."""
 
     def __init__(self, model: Reflector, grid: Grid, folder: Path, store: Store | None = None) -> None:
-        """Nothing is sampled yet, and nothing written. `store` holds thinkings for what is replayed; else they are sampled.
+        """Nothing is sampled yet, and nothing made but the folder.
+
+        `store` holds thinkings for what is replayed; else they are sampled.
 
         Raises `CapacityError` for a problem that does not fit the context, `InputError` where `folder` holds something else
         or `store` was filled otherwise or too little, and what `task.ready` raises.

@@ -46,8 +46,6 @@ class Grid:
                 raise OptionError(f"No {what} is given: name at least one.")
         for contender, k, budget, select in self._kinds:
             check(self.options(contender, k, budget, select))
-            if budget is not None and budget < k:
-                raise OptionError(f"A budget of {budget} tokens is not one for each of {k} thinkings: give more.")
 
     def options(self, contender: Contender, k: int, budget: int | None, select: str | None, seed: int = 0) -> Options:
         """How the model is to solve a problem."""

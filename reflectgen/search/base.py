@@ -23,6 +23,16 @@ def ignore(branch: Branch) -> None:
     """The observer that does nothing."""
 
 
+def check_together(*, k: int, budget: int | None, selector: str, answer: str, abstain_below: float) -> None:
+    """Raise `OptionError` for options of a request that do not go together."""
+    if answer == "chosen" and select.needs_answers(selector, abstain_below):
+        raise OptionError(
+            "Votes and abstention compare answers, so every thinking must have one: let all answer, not the chosen one."
+        )
+    if budget is not None and budget < k:
+        raise OptionError(f"A budget of {budget} tokens is not one for each of {k} thinkings: give more.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One problem to be solved, and how."""
@@ -51,12 +61,7 @@ class Request:
     """Called with a branch whenever a step of it was graded or its state has changed."""
 
     def __post_init__(self) -> None:
-        if self.answer == "chosen" and select.needs_answers(self.select, self.abstain_below):
-            raise OptionError(
-                "Votes and abstention compare answers, so every thinking must have one: let all answer, not the chosen one."
-            )
-        if self.budget is not None and self.budget < self.k:
-            raise OptionError(f"A budget of {self.budget} tokens is not one for each of {self.k} thinkings: give more.")
+        check_together(k=self.k, budget=self.budget, selector=self.select, answer=self.answer, abstain_below=self.abstain_below)
 
     def settings_of(self, kind: type[Settings]) -> Settings:
         """The strategy's settings, checked."""

@@ -20,7 +20,7 @@ from reflectgen import select
 from reflectgen.engine.base import Engine
 from reflectgen.engine.branch import UNENDED, Branch, Pace
 from reflectgen.search.base import Request
-from reflectgen.types import Choice, Event, Happening, Result
+from reflectgen.types import Event, Happening, Result
 
 ANSWERS = 8
 """One in this many tokens of a budget is kept for the answers, where a reply follows the thinking."""
@@ -178,20 +178,15 @@ class Pool:
         request = self.request
         if request.answer == "all":
             await self.answer(candidates)
-        choice = self.choose(candidates)
-        if request.answer == "chosen" and choice.index is not None:
-            chosen = self.branches[choice.index]
-            await self.answer([chosen])
-            choice = replace(choice, answer=chosen.trajectory(request.extract).answer)
-        for branch in self.branches:
-            branch.cancel()
-        return request.result(strategy, choice, request.freeze(self.branches), self.tree.cost, self.trace)
-
-    def choose(self, candidates: Sequence[Branch]) -> Choice:
-        """What the selector decides among them as they are."""
         members = set(candidates)
         among = [index for index, branch in enumerate(self.branches) if branch in members]
-        return self.request.choose(self.request.freeze(self.branches), among)
+        trajectories = request.freeze(self.branches)
+        choice = request.choose(trajectories, among)
+        if request.answer == "chosen" and choice.index is not None:
+            await self.answer([self.branches[choice.index]])
+            trajectories = request.freeze(self.branches)
+            choice = replace(choice, answer=trajectories[choice.index].answer)
+        return request.result(strategy, choice, trajectories, self.tree.cost, self.trace)
 
     def note(self, branch: Branch, what: Happening, why: str = "") -> None:
         """Write an event into the trace and show the branch to the observer."""
