@@ -58,5 +58,6 @@ def run(rank: int, folder: str) -> None:
         found = {str(case): gradients(head, of_rank(case, rank, 2), case) for case in CASES}
         if rank == 0:
             (Path(folder) / "gradients.json").write_text(json.dumps(found))
+        dist.barrier()  # a rank that leaves with the other's threads in it may be aborted
     finally:
         dist.destroy_process_group()

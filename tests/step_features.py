@@ -21,6 +21,7 @@ def features(problem: list[int], steps: list[int], correct: list[bool], **change
         "origin": ORIGIN,
         "states": {AT: states, NORMED: 2 * states},
         "trace": trace,
+        "start": count.astype(np.int64),
         "stop": count.astype(np.int64),
         "step_logprob": -count,
         "step_confidence": count,

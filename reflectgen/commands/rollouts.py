@@ -9,7 +9,7 @@ import typer
 
 from reflectgen.commands import options as opt
 
-app = typer.Typer(name="rollouts", help="Look at stores of rollouts, and join them.", no_args_is_help=True)
+app = typer.Typer(name="rollouts", help="Look at stores of rollouts, join them, and grade them again.", no_args_is_help=True)
 
 
 @app.command("show")
@@ -50,3 +50,52 @@ def merge(
     from reflectgen.rollouts import merge as join
 
     print_summary(join([Store.open(folder) for folder in folders], output, compact=compact), as_json=as_json)
+
+
+@app.command("score")
+def score(
+    folder: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new store.", show_default=False)],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="File of a compact store's problems; may be given again.", show_default=False)
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for the states that are read; beside the store.")] = None,
+    as_json: opt.JSONOutput = False,
+    model: opt.Model = "tiny",
+    head: opt.Head = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "auto",
+    allow_backbone_mismatch: opt.AllowMismatch = False,
+    trust_remote_code: opt.TrustRemoteCode = False,
+) -> None:
+    """Grade stored traces by another head: what was sampled once serves every head.
+
+    \b
+    reflectgen rollouts score runs/words --head my-head/ --output runs/words-graded
+    reflectgen eval --rollouts runs/words-graded --k 8 --select sprm,majority -o runs/eval
+
+    The model reads the traces once, in one pass, and what it reads is kept for
+    the next head; the same command again goes on where it was stopped. Tokens,
+    answers and outcomes stay as they are.
+    """
+    from reflectgen.commands.progress import progress
+    from reflectgen.commands.sampling import print_summary
+    from reflectgen.load import locate
+    from reflectgen.model.shipped import open_model
+    from reflectgen.model.tokenizer import load_tokenizer
+    from reflectgen.rollouts import Store
+    from reflectgen.steps import TokenTable
+    from reflectgen.train.regrade import regrade
+
+    store = Store.open(folder)
+    name = locate(model)
+    reader = open_model(
+        name, head=head, device=device, dtype=dtype, allow_backbone_mismatch=allow_backbone_mismatch,
+        trust_remote_code=trust_remote_code,
+    )  # fmt: skip
+    table = TokenTable(load_tokenizer(name, trust_remote_code=trust_remote_code))
+    with progress(len(store.rollouts)) as told:
+        graded = regrade(
+            store, reader, table, output, data=data or (), cache=cache, progress=lambda done, total: told(done, "traces")
+        )
+    print_summary(graded, as_json=as_json)

@@ -134,15 +134,16 @@ def _assemble(
     names = tuple(dict.fromkeys(f"{store.header.task}/{row.problem_id}" for row in rows))
     place = {name: index for index, name in enumerate(names)}
     known = [_known_of_steps(store, origin, row, trace, labels) for row, trace in zip(rows, cuts, strict=True)]
-    columns = np.concatenate([np.zeros((0, 4)), *known])  # (S, 4)
+    columns = np.concatenate([np.zeros((0, 5)), *known])  # (S, 5)
     features = StepFeatures(
         origin=origin,
         states=states,
         trace=np.repeat(np.arange(len(cuts)), [len(trace.spans) for trace in cuts]),
-        stop=columns[:, 0].astype(np.int64),
-        step_logprob=columns[:, 1],
-        step_confidence=columns[:, 2],
-        labels=columns[:, 3],
+        start=columns[:, 0].astype(np.int64),
+        stop=columns[:, 1].astype(np.int64),
+        step_logprob=columns[:, 2],
+        step_confidence=columns[:, 3],
+        labels=columns[:, 4],
         problem=np.array([place[f"{store.header.task}/{row.problem_id}"] for row in rows]),
         sample=np.array([row.sample for row in rows]),
         correct=np.array([row.correct is True for row in rows]),
@@ -157,15 +158,13 @@ def _assemble(
 
 
 def _known_of_steps(store: Store, origin: Origin, row: Rollout, trace: Trace, labels: Labels) -> Floats:
-    """Stop, log-prob, confidence and label of each step of a trace (steps, 4); NaN where the store does not know."""
+    """Start, stop, log-prob, confidence and label of each step (steps, 5); NaN where the store does not know."""
     start = len(trace.prompt)
     spans = [(low - start, high - start) for low, high in trace.spans]
     stored = {step.token_span: step.confidence for step in row.steps}
     given = _labels(store, origin, row, {high for _, high in spans}, labels.get(row.key))
-    known = [
-        (high, _logprob(row, low, high), stored.get((low, high), math.nan), given.get(high, math.nan)) for low, high in spans
-    ]
-    return np.array(known, dtype=np.float64).reshape(len(spans), 4)
+    known = [(*span, _logprob(row, *span), stored.get(span, math.nan), given.get(span[1], math.nan)) for span in spans]
+    return np.array(known, dtype=np.float64).reshape(len(spans), 5)
 
 
 def _labels(store: Store, origin: Origin, row: Rollout, ends: set[int], given: Sequence[float] | None) -> dict[int, float]:

@@ -88,6 +88,8 @@ class StepFeatures:
     """Reading -> states (S, D), float16."""
     trace: Ints
     """Trace of each step (S,), not decreasing."""
+    start: Ints
+    """Each step's first token, counted in the completion (S,)."""
     stop: Ints
     """One past each step's last token, counted in the completion (S,)."""
     step_logprob: Floats
@@ -174,7 +176,7 @@ class StepFeatures:
         return self.of_problems([index for index in order if index not in drawn]), self.of_problems(sorted(drawn))
 
 
-_OF_STEPS = ("stop", "step_logprob", "step_confidence", "labels")
+_OF_STEPS = ("start", "stop", "step_logprob", "step_confidence", "labels")
 _OF_TRACES = ("sample", "correct", "ended", "logprob", "confidence", "tokens")
 
 

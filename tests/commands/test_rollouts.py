@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import stored
 from rollouts.made import rollout, store
 from typer.testing import Result
 
@@ -55,3 +56,13 @@ def test_wrong_stores_are_one_sentence(run: Run, tmp_path: Path) -> None:
         done = run("rollouts", *arguments)
         assert done.exit_code == 2 and sentence in done.output and done.output.count("\n") == 1, done.output
     assert not new.exists()
+
+
+def test_a_store_is_graded_by_another_head(run: Run, tmp_path: Path) -> None:
+    stored.write(tmp_path / "a", *stored.bundled(), problems=2, samples=2)
+    done = run("rollouts", "score", tmp_path / "a", "--output", tmp_path / "b", "--device", "cpu", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["header"]["head"].startswith("sprm-")
+    assert all(row.score is not None and 0 < row.score < 1 for row in Store.open(tmp_path / "b"))
+    without = run("rollouts", "score", tmp_path / "a", "--output", tmp_path / "c", "--head", "none")
+    assert without.exit_code == 2 and "name one with --head" in without.output and not (tmp_path / "c").exists()

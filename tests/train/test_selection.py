@@ -15,6 +15,7 @@ FEATURES = StepFeatures(
     origin=Origin(backbone="b", backbone_name="", step_rule="paper", grade_end=False, prompt=PromptConfig()),
     states={},
     trace=NONE.astype(np.int64),
+    start=NONE.astype(np.int64),
     stop=NONE.astype(np.int64),
     step_logprob=NONE,
     step_confidence=NONE,
