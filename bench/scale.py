@@ -137,19 +137,25 @@ def by_selector(store: Store) -> list[dict[str, Any]]:
 
 
 def plot(accuracy: Sequence[dict[str, Any]], file: Path) -> None:
-    """Accuracy against k, a line for each selector."""
+    """Accuracy against k, a line for each selector: votes drawn through, the others dashed."""
     import matplotlib.pyplot as plt
 
+    plt.rcParams |= {"svg.hashsalt": "reflectgen", "svg.fonttype": "none"}  # equal figures give equal files
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name in dict.fromkeys(row["select"] for row in accuracy):
         rows = [row for row in accuracy if row["select"] == name]
         low, high = zip(*(row["accuracy_ci"] for row in rows), strict=True)
-        line = axis.plot([row["k"] for row in rows], [row["accuracy"] for row in rows], marker="o", markersize=3, label=name)
-        axis.fill_between([row["k"] for row in rows], low, high, color=line[0].get_color(), alpha=0.1, linewidth=0)
+        ks, reached, dash = (
+            [row["k"] for row in rows],
+            [row["accuracy"] for row in rows],
+            "-" if SELECTORS[name].votes else "--",
+        )
+        line = axis.plot(ks, reached, dash, marker="o", markersize=3, label=name)
+        axis.fill_between(ks, low, high, color=line[0].get_color(), alpha=0.08, linewidth=0)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("thinkings (k)")
     axis.set_ylabel("right answers")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(file)
 
 
