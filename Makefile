@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install --quiet --constraint constraints.txt
 PROBLEM := "Mia has 33 pens. On Monday, 2 children take 2 each. On Tuesday, 7 are gone. \
 On Wednesday, the pile becomes 2 times as big. How many pens are there in the end?"
 
-.PHONY: help demo test test-harness check bench build docs cli-reference picture format clean
+.PHONY: help demo test test-harness test-browser check bench build docs cli-reference picture format clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: $(VENV)/.dev  ## the default test suite
 
 test-harness: $(VENV)/.harness  ## the tests inside lm-evaluation-harness and Inspect
 	$(RUN) -m pytest -m harness tests/adapters
+
+test-browser: $(VENV)/.browser  ## the viewer's tests, which need a chromium on the path
+	$(RUN) -m pytest -m browser tests/viewer
 
 check: $(VENV)/.dev  ## lint, format, types, import levels, links, command reference
 	$(VENV)/bin/ruff check .
@@ -70,4 +73,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(RUN)
 
 $(VENV)/.harness: $(VENV)/.dev
 	$(INSTALL) --editable '.[dev,gguf,train,lm-eval,inspect]'
+	@touch $(VENV)/.user $(VENV)/.dev $@
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(INSTALL) --editable '.[dev,gguf,train,browser]'
 	@touch $(VENV)/.user $(VENV)/.dev $@
