@@ -1,6 +1,6 @@
 """The command line: `reflectgen COMMAND`. One module of `reflectgen.commands` per command; heavy imports inside them.
 
-Exit codes: 0 done; 2 the user's mistake, told in one sentence on standard error; 130 interrupted.
+Exit codes: 0 done; 1 a check that was asked for found something; 2 the user's mistake, told in one sentence on standard error; 130 interrupted.
 """
 
 from __future__ import annotations
