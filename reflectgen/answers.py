@@ -22,6 +22,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from reflectgen import forms
 from reflectgen.errors import unknown
 from reflectgen.quantity import looks_numeric, quantity
 from reflectgen.symbolic import same
@@ -143,6 +144,7 @@ def extract(text: str, how: str = "auto") -> str | None:
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "，": ",", "。": ".", "：": ":", "（": "(", "）": ")",  # noqa: RUF001
     "×": "\\times ", "·": "\\cdot ", "÷": "/", "π": "\\pi ", "∞": "\\infty ", "≤": "\\le ", "≥": "\\ge ", "²": "^2", "³": "^3",  # noqa: RUF001
+    "±": "\\pm ", "∪": "\\cup ", "∈": "\\in ", "≠": "\\ne ", "∅": "\\emptyset ", "⁄": "/", "√": "\\sqrt ",  # noqa: RUF001
 }  # fmt: skip
 
 
@@ -167,19 +169,25 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<!\\)\\(?:quad|qquad|[,;:> ])|~", " "),
         (r"(?<!\\)\\([%$#])", r"\1"),
         (r"\\[dtc]frac", r"\\frac"),
-        (r"\\(le|ge|ne)q(?![A-Za-z])", r"\\\1"),
+        (r"\\(le|ge|ne)q(?:slant)?(?![A-Za-z])", r"\\\1"),
+        (r"<=", r"\\le "),
+        (r">=", r"\\ge "),
+        (r"\\sqrt +(\d+|[A-Za-z])", r"\\sqrt{\1}"),
+        (r"\\sqrt +\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"(?<=\d)_ ?\{ ?(\d+) ?\}", r"_\1"),
+        (r" (?:(?:square|sq|cubic) )?units?(?:\^\{?[23]\}?)? ?$", ""),
         (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])", "°"),
         (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
         (r"(?<![\\A-Za-z])sqrt\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"\*\*", "^"),
         (r"\s+", " "),
         (r" ?([^\w ]) ?", r"\1"),
-        (r"\\frac(\d)", r"\\frac{\1}"),
-        (r"\\frac(\{[^{}]*\})(\d)", r"\\frac\1{\2}"),
+        (r"\\frac(?: ([A-Za-z])|(\d))", r"\\frac{\1\2}"),
+        (r"\\frac(\{[^{}]*\}) ?([\dA-Za-z])", r"\\frac\1{\2}"),
     )
 )
 """Spellings that differ and mean the same -> the one that is kept, in order."""
-_EDGES = re.compile(r'^(?:\*\*|[\s,;:`"])+|(?:\*\*|[\s.,;:`"])+$')
+_EDGES = re.compile(r'^(?:\*\*|[\s,;:`"])+|(?:\*\*|[\s`"]|(?<!\\)[.,;:])+$')
 _DELIMITED = re.compile(r"\$\$?((?:[^$\\]|\\.)*)\$\$?|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _PARENTHESES = re.compile(r"\(([^(),\[\]{}]*)\)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
@@ -207,7 +215,6 @@ def _bare(text: str) -> str:
 
 # -- equality ----------------------------------------------------------------------------------------------------------
 
-_ASSIGNED = re.compile(r"[A-Za-z](?:=|\\in(?![A-Za-z]) ?)(?=[^=]+$)")
 _SENTENCES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,} [A-Za-z]{3,}")
 
 
@@ -216,13 +223,16 @@ def equal(answer: str, gold: str) -> bool:
     if max(len(answer), len(gold)) > LONGEST:
         return answer.strip() == gold.strip() != ""
     found, wanted = normalise(answer), normalise(gold)
-    if bool(_ASSIGNED.match(found)) != bool(_ASSIGNED.match(wanted)):
-        found, wanted = _ASSIGNED.sub("", found, count=1), _ASSIGNED.sub("", wanted, count=1)
+    if found == wanted:
+        return found != ""
+    found, wanted = forms.alike(found, wanted)
     if not found or not wanted or found == wanted:
         return found == wanted != ""
     number, other = quantity(found), quantity(wanted)
     if number and other:
         return number.agrees(other)
+    if forms.unit_of(found) != forms.unit_of(wanted):
+        return False
     return _is_formula(found, wanted) and same(_latex(found), _latex(wanted))
 
 
@@ -239,8 +249,7 @@ def canonical(answer: str) -> str:
     """
     if len(answer) > LONGEST:
         return answer.strip()
-    text = normalise(answer)
-    text = _ASSIGNED.sub("", text, count=1)
+    text = forms.value(normalise(answer))
     number = quantity(text)
     return text if number is None else str(number.value)
 

@@ -58,7 +58,9 @@ def _print(found: GoldCheck) -> None:
     out.print(f"{found.task}: {found.problems:,} problems", markup=False)
     for name, graded, verdict in (("gold answers", found.golds, "right"), ("changed answers", found.changed, "refused")):
         good = graded.count - len(graded.faults)
-        out.print(f"{name:<16} {good:,} of {graded.count:,} {verdict} ({graded.share:.2%}) in {graded.seconds:.1f} s", markup=False)
+        out.print(
+            f"{name:<16} {good:,} of {graded.count:,} {verdict} ({graded.share:.2%}) in {graded.seconds:.1f} s", markup=False
+        )
     for name, graded in (("Refused", found.golds), ("Passed, though changed", found.changed)):
         _print_faults(name, graded)
 

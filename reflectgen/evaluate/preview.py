@@ -53,12 +53,14 @@ def preview(model: Reflector, grid: Grid, store: Store | None = None, first: int
 
     Raises what the run itself would raise for its options or a prompt that is too long.
     """
-    cells = grid.cells(model)
     job = Job(task=grid.task, problems=grid.problems, sampling=grid.sampling)
     encoded = [prompt_of(model, job, problem) for problem in grid.problems]
+    cells = grid.cells(model)
     longest = [most_written(model, job, prompt) for prompt in encoded]
     replayed = max((cell.k for cell in cells if cell.replayed), default=0)
     most = len(grid.seeds) * replayed * sum(longest) if store is None else 0
+    if grid.live:  # the thinking that warms it up
+        most += most_written(model, Job(task=grid.task, problems=grid.problems), encoded[0])
     unbounded = []
     for cell, *_ in runs([cell for cell in cells if not cell.replayed]):
         if cell.budget is None and cell.contender.strategy not in BOUNDED:

@@ -43,7 +43,8 @@ def load_tokenizer(
 ) -> Any:
     """The tokenizer of the model called `name` (a folder, a `.gguf` file, a Hub name, or a head that names its backbone).
 
-    `weights` says whether those of a model on the Hub are fetched with it. Raises `ModelError` with one sentence where there is none.
+    `weights` says whether those of a model on the Hub are fetched with it. Raises `ModelError` with one sentence where
+    there is none.
     """
     source = resolve(name, revision, weights=weights)
     if not _has_vocabulary(source):

@@ -1,7 +1,8 @@
-"""A reflective model without its backbone's weights: enough to put prompts, check options and know limits, at once and anywhere.
+"""A reflective model without its backbone's weights: enough to put prompts, check options and know limits, at once and
+anywhere.
 
-The backbone is on PyTorch's meta device, so that nothing is allocated; the head is read, since its files are small. Of a model on the
-Hub the weights are not fetched.
+The backbone is on PyTorch's meta device, so that nothing is allocated; the head is read, since its files are small. Of a
+model on the Hub the weights are not fetched.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def open_unweighted(
 ) -> tuple[ReflectiveModel, Any]:
     """The model called `name` as `open_model` gives it, but for the weights, and its tokenizer.
 
-    A head that ships for the backbone is found by the backbone's name alone, and no fingerprint is compared. Raises `ModelError`
-    where something is missing or broken.
+    A head that ships for the backbone is found by the backbone's name alone, and no fingerprint is compared. Raises
+    `ModelError` where something is missing or broken.
     """
     source = resolve(name, weights=False)
     backed = backbone_source(source, weights=False)
@@ -44,7 +45,7 @@ def open_unweighted(
 def _head(source: Source, head: str | Path | None) -> StoredHead | None:
     """The head that was named, else the one beside the weights, else the one that ships for a model of this name."""
     if head not in (None, NO_HEAD):
-        return load_head(head)  # type: ignore[arg-type]
+        return load_head(head)
     own = find_head(source)
     shipped = zoo.head_for(source.name, "") if own is None and head is None else None
     return read_head(zoo.head_path(shipped)) if shipped else own

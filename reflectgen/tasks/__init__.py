@@ -28,7 +28,7 @@ from reflectgen.tasks.base import Task
 from reflectgen.tasks.files import read
 from reflectgen.types import Problem
 
-__all__ = ["TASKS", "Task", "named", "of_file"]
+__all__ = ["PUBLISHED", "TASKS", "Task", "named", "of_file"]
 
 
 def _word_problems(name: str, make: Callable[[wordproblems.Split, int], Iterator[Problem]]) -> Task:
@@ -59,6 +59,7 @@ PUBLISHED = (
     aime24.TASK, aime25.TASK, ceval.TASK, gpqa.TASK, gsm8k.TASK, humaneval.TASK, livecodebench.TASK, math500.TASK, mbpp.TASK,
     mmlu_pro.TASK, processbench.TASK,
 )  # fmt: skip
+"""Benchmarks that others publish."""
 TASKS: dict[str, Task] = {task.name: task for task in (*PUBLISHED, jsonl.TASK, *WORD_PROBLEMS)}
 """Name -> task."""
 

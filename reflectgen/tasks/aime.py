@@ -1,8 +1,8 @@
 r"""What the years of the American Invitational Mathematics Examination share: 15 problems each in two papers, answers 0 to 999.
 
-Source: Mathematical Association of America, which publishes problems and answers and names no licence for them. Rows go about in
-several shapes, and any of these is read: {"prompt", "answer"} (the prompt ends with `INSTRUCTION`), {"problem", "answer", "id"?}
-and {"question", "answer"}, in any case of the names. A row without an `id` is named by its line.
+Source: Mathematical Association of America, which publishes problems and answers and names no licence for them. Rows go
+about in several shapes, and any of these is read: {"prompt", "answer"} (the prompt ends with `INSTRUCTION`), {"problem",
+"answer", "id"?} and {"question", "answer"}, in any case of the names. A row without an `id` is named by its line.
 
 The prompt is the problem and, on the next line, `INSTRUCTION`: what the authors of arXiv 2507.01951 have in their file. It is
 part of the problem's text, so that `--instruction` adds to it. The answer is the last box, else the last number, compared as a

@@ -8,9 +8,9 @@ https://github.com/hkust-nlp/ceval and ceval/ceval-exam on the Hub, CC BY-NC-SA 
    answers are not published, so that nothing is graded there). A single file is one split, whatever its name.
 2. A JSON array of rendered prompts, {"model_input", "answer", "sub", "id"}: what the authors of arXiv 2507.01951 have of val.
 
-The prompt is the row's own. Where rows hold none it is made by the same pattern, down to the braces that this one has around the
-question and every choice: both formats of a question give the same prompt. How the letter is read: `reflectgen.tasks.choice`.
-Deviation from the publisher: no worked examples stand before the question.
+The prompt is the row's own. Where rows hold none it is made by the same pattern, down to the braces that this one has
+around the question and every choice: both formats of a question give the same prompt. How the letter is read:
+`reflectgen.tasks.choice`. Deviation from the publisher: no worked examples stand before the question.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""What tasks share whose answer is the letter of a choice: how it is asked for, read from a reply, and changed.
 
-A reply is asked to end in a line `ANSWER: X`. It is read leniently: emphasis, brackets, quotes, `\boxed{}`, `\text{}`, full-width
-letters and the choice's own words behind the letter change nothing, and `The answer is X` or its Chinese forms say the same. It
-is not read falsely: the last statement counts, one that names two letters (`A or B`) or a word (`I do not know`) names none, and
-a letter that is merely mentioned is no answer.
+A reply is asked to end in a line `ANSWER: X`. It is read leniently: emphasis, brackets, quotes, `\boxed{}`, `\text{}`,
+full-width letters and the choice's own words behind the letter change nothing, and `The answer is X` or its Chinese forms
+say the same. It is not read falsely: the last statement counts, one that names two letters (`A or B`) or a word (`I do not
+know`) names none, and a letter that is merely mentioned is no answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reflectgen.types import Problem
 LETTERS = "ABCDEFGHIJ"
 ASK = "Think step by step. The last line of your reply must be 'ANSWER: X', where X is the letter of the right choice."
 
-_MARKS = r"(?:[\W_]|\b(?:boxed|text|textbf|mathrm|mathbf|option|choice)\b|选项|选){0,30}"
-_LETTER = r"(?:[A-J]|[a-j](?=\W*$))(?![A-Za-z0-9'^_])"
+_MARKS = r"(?:[\W_]|\b(?:boxed|text|textbf|mathrm|mathbf|(?i:option|choice))\b|选项|选){0,30}"
+_LETTER = r"(?:[A-J]|[a-j](?=\W*$))(?![A-Za-z0-9^_]|'\w)"
 _STATED = re.compile(
     rf"""(?i:\banswer)[\W_]{{0,9}}:(?!{_MARKS}(?:LETTER|X)\b)
     | (?: (?i:\b(?:answer|option|choice)\s+(?:is|would\ be)) | 答案(?:应?[是为选])? | [故应]选 | 选项?[是为] | 选择 )

@@ -1,19 +1,20 @@
 """Tests of programming contests, as LiveCodeBench stores them, and a program's verdict on them.
 
-A test is {"input", "output", "testtype"}. With "stdin" a program finds the input on its standard input and prints the output; with
-"functional" a function (`metadata["func_name"]`, a method of the class `Solution` where there is one) is called with the JSON
-values in the input's lines and returns the JSON value of the output. `public_test_cases` is JSON; `private_test_cases` is JSON, or
-base64 of zlib of a pickle of the JSON's text. Nothing is unpickled: the operations of the pickle are looked at, and only those that
-hold one text are accepted (`pickled_text`).
+A test is {"input", "output", "testtype"}. With "stdin" a program finds the input on its standard input and prints the
+output; with "functional" a function (`metadata["func_name"]`, a method of the class `Solution` where there is one) is
+called with the JSON values in the input's lines and returns the JSON value of the output. `public_test_cases` is JSON;
+`private_test_cases` is JSON, or base64 of zlib of a pickle of the JSON's text. Nothing is unpickled: the operations of the
+pickle are looked at, and only those that hold one text are accepted (`pickled_text`).
 
-What counts as right is the publisher's: printed lines, stripped, are equal, or equal as decimal numbers one by one; a returned value
-equals the expected one, a tuple being a list. Programs find the names imported that the publisher imports for them.
+What counts as right is the publisher's: printed lines, stripped, are equal, or equal as decimal numbers one by one; a
+returned value equals the expected one, a tuple being a list. Programs find the names imported that the publisher imports
+for them.
 
 Deviations from the publisher's program, in which tests and answer share one interpreter:
 1. A program is run anew for each of its inputs, and its output is judged elsewhere; it must end by itself, with exit code 0.
 2. A function is called from another process (`reflectgen.sandbox`).
-3. A program has 6 seconds of processor time for a test, 20 by the clock; a function 60 and 180 for all of its tests together, where
-   the publisher allows 6 by the clock for each test. Both have 1 GiB of memory, where there are 4.
+3. A program has 6 seconds of processor time for a test, 20 by the clock; a function 60 and 180 for all of its tests
+   together, where the publisher allows 6 by the clock for each test. Both have 1 GiB of memory, where there are 4.
 """
 
 from __future__ import annotations
@@ -57,14 +58,16 @@ for given, expected in json.loads({cases!a}):
     found = function(*given)
     assert (list(found) if isinstance(found, tuple) else found) == expected
 """
-PLAIN = frozenset({"PROTO", "FRAME", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "MEMOIZE", "BINPUT", "PUT", "STOP"})
+PLAIN = frozenset(
+    {"PROTO", "FRAME", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "MEMOIZE", "BINPUT", "PUT", "STOP"}
+)
 """Operations of a pickle that holds one text and nothing else."""
 
 
 # -- what is stored ----------------------------------------------------------------------------------------------------
 
 
-def tests_of(row: Row) -> dict[str, Any]:
+def stored_tests(row: Row) -> dict[str, Any]:
     """What `grade` needs of a row: its two fields of tests as they are, and the function's name, None for programs.
 
     Raises `InputError` where the tests cannot be read.
@@ -122,7 +125,9 @@ def pickled_text(pickled: bytes) -> str:
     texts = []
     for operation, argument, _ in pickletools.genops(pickled):
         if operation.name not in PLAIN:
-            raise ValueError(f"the pickle holds more than a text ({operation.name}), so it is not opened: store its JSON instead")
+            raise ValueError(
+                f"the pickle holds more than a text ({operation.name}), so it is not opened: store its JSON instead"
+            )
         if isinstance(argument, str):
             texts.append(argument)
     if len(texts) != 1:

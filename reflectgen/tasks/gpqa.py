@@ -1,9 +1,10 @@
 """GPQA Diamond: 198 questions of biology, physics and chemistry for those who hold a doctorate in it, four choices each.
 
-Source: Rein et al., "GPQA: A Graduate-Level Google-Proof Q&A Benchmark", arXiv 2311.12022; https://github.com/idavidrein/gpqa
-(`gpqa_diamond.csv`, in an archive whose password is told there), CC BY 4.0; Idavidrein/gpqa on the Hub, gated. Of a row the fields
-"Question", "Correct Answer", "Incorrect Answer 1" to "3" and "Record ID" are read; the other files of the publisher
-(`gpqa_main.csv`, `gpqa_extended.csv`) have the same. The authors ask that no example be put where it could be trained on.
+Source: Rein et al., "GPQA: A Graduate-Level Google-Proof Q&A Benchmark", arXiv 2311.12022;
+https://github.com/idavidrein/gpqa (`gpqa_diamond.csv`, in an archive whose password is told there), CC BY 4.0;
+Idavidrein/gpqa on the Hub, gated. Of a row the fields "Question", "Correct Answer", "Incorrect Answer 1" to "3" and "Record
+ID" are read; the other files of the publisher (`gpqa_main.csv`, `gpqa_extended.csv`) have the same. The authors ask that no
+example be put where it could be trained on.
 
 The choices come in an order that the record's id alone decides, so that the gold letter is the same for every sample and every
 seed; the publisher shuffles by one seed over the whole file. How a letter is asked for and read: `reflectgen.tasks.choice`.

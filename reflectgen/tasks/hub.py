@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reflectgen.errors import InputError, OptionError, unknown
-from reflectgen.tasks.base import Hub, Task
+from reflectgen.tasks.base import Task
 from reflectgen.types import Problem
 
 TIMEOUT = 10.0
@@ -45,9 +45,7 @@ def _fetch(dataset: str, patterns: tuple[str, ...]) -> Path:
     from huggingface_hub.errors import GatedRepoError, HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
 
     try:
-        folder = Path(
-            snapshot_download(dataset, repo_type="dataset", allow_patterns=list(patterns), etag_timeout=TIMEOUT)
-        )
+        folder = Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=list(patterns), etag_timeout=TIMEOUT))
     except GatedRepoError:
         raise InputError("accept its terms there and log in with `hf auth login`") from None
     except LocalEntryNotFoundError:

@@ -1,16 +1,16 @@
-"""LiveCodeBench: programs for problems of LeetCode, AtCoder and Codeforces contests, dated, so that a model can be asked what is
-newer than its training.
+"""LiveCodeBench: programs for problems of LeetCode, AtCoder and Codeforces contests, dated, so that a model can be asked
+what is newer than its training.
 
 Source: Jain et al., "LiveCodeBench: Holistic and Contamination Free Evaluation of Large Language Models for Code", arXiv
-2403.07974; https://github.com/LiveCodeBench/LiveCodeBench (MIT) and livecodebench/code_generation_lite on the Hub, whose licence is
-CC without a version; the problems are the contests'. A row is {"question_title", "question_content", "platform", "question_id",
-"contest_id", "contest_date", "starter_code", "difficulty", "public_test_cases", "private_test_cases", "metadata"}; how tests are
-stored and run: `reflectgen.tasks.contests`.
+2403.07974; https://github.com/LiveCodeBench/LiveCodeBench (MIT) and livecodebench/code_generation_lite on the Hub, whose
+licence is CC without a version; the problems are the contests'. A row is {"question_title", "question_content", "platform",
+"question_id", "contest_id", "contest_date", "starter_code", "difficulty", "public_test_cases", "private_test_cases",
+"metadata"}; how tests are stored and run: `reflectgen.tasks.contests`.
 
-The publisher's files are `test.jsonl` and `test2.jsonl` to `test6.jsonl`, one for what each release added. A split is parts joined
-by commas: `v5` is what release 5 added and `release_v5` all up to it, `2024-08-01:2025-02-01` the contests of those days, both
-included, and `test` everything; so `release_v5,2024-08-01:2025-02-01`. Releases need the folder of the files, or one file of
-theirs; a file of another name takes dates alone.
+The publisher's files are `test.jsonl` and `test2.jsonl` to `test6.jsonl`, one for what each release added. A split is parts
+joined by commas: `v5` is what release 5 added and `release_v5` all up to it, `2024-08-01:2025-02-01` the contests of those
+days, both included, and `test` everything; so `release_v5,2024-08-01:2025-02-01`. Releases need the folder of the files, or
+one file of theirs; a file of another name takes dates alone.
 
 Deviations from the publisher's program: 1. The prompt is in words of our own. 2. The last code block of a
 reply is the answer, as there. 3. Limits, and what ends a program: see `reflectgen.tasks.contests`.
@@ -28,7 +28,7 @@ from reflectgen.errors import OptionError
 from reflectgen.rows import Row
 from reflectgen.tasks.base import Hub, Task, missing
 from reflectgen.tasks.code import FENCE, OPENING, last_block, ready
-from reflectgen.tasks.contests import grade, tests_of
+from reflectgen.tasks.contests import grade, stored_tests
 from reflectgen.tasks.files import read
 from reflectgen.tasks.jsonl import collect, draw
 from reflectgen.types import Problem
@@ -49,8 +49,8 @@ Dated = Callable[[date], bool]
 def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
     """The problems of `split` in the publisher's folder or file `path`, named `livecodebench/<question>`.
 
-    At most `limit` of them, drawn with `seed` and kept in order. Raises `InputError` where a row is wrong, and `OptionError` for a
-    split that is none, or one that the file cannot tell.
+    At most `limit` of them, drawn with `seed` and kept in order. Raises `InputError` where a row is wrong, and
+    `OptionError` for a split that is none, or one that the file cannot tell.
     """
     if path is None:
         raise missing("livecodebench", "the publisher's folder of test.jsonl to test6.jsonl", SOURCE)
@@ -70,7 +70,7 @@ def to_problem(row: Row) -> Problem:
     return Problem(
         text=f"{row.text('question_content').strip()}\n\n{form}",
         id=f"livecodebench/{row.text('question_id')}",
-        meta={**meta, **tests_of(row)},
+        meta={**meta, **stored_tests(row)},
     )
 
 
@@ -93,7 +93,9 @@ def _files(path: Path, named: list[tuple[str, ...]], split: str) -> Iterator[Pat
     if path.is_dir():
         return (path / file for file in wanted if named or (path / file).exists())
     if named and wanted != [path.name]:
-        raise OptionError(f"The split '{split}' names {' and '.join(wanted) or 'no file'}, and not {path.name}: give their folder.")
+        raise OptionError(
+            f"The split '{split}' names {' and '.join(wanted) or 'no file'}, and not {path.name}: give their folder."
+        )
     return iter([path])
 
 

@@ -115,9 +115,7 @@ TASK = Task(
     reply=OPENING,
     stop=FENCE,
     mutate=mutate,
-    hub=Hub(
-        dataset="google-research-datasets/mbpp", files={split: (f"full/{split}-*.parquet",) for split in SPLITS}
-    ),
+    hub=Hub(dataset="google-research-datasets/mbpp", files={split: (f"full/{split}-*.parquet",) for split in SPLITS}),
     size=500,
     ran_on="974 rows",
 )

@@ -1,9 +1,9 @@
 """MMLU-Pro: 12,032 questions of 14 fields, up to ten choices each.
 
-Source: Wang et al., "MMLU-Pro: A More Robust and Challenging Multi-Task Language Understanding Benchmark", arXiv 2406.01574;
-TIGER-Lab/MMLU-Pro on the Hub (`data/test-00000-of-00001.parquet`), MIT licence. A row is {"question_id", "question", "options",
-"answer", "answer_index", "cot_content", "category", "src"}, from parquet or JSON Lines; a file is one split, whatever its name. From
-the Hub the splits are test and validation.
+Source: Wang et al., "MMLU-Pro: A More Robust and Challenging Multi-Task Language Understanding Benchmark", arXiv
+2406.01574; TIGER-Lab/MMLU-Pro on the Hub (`data/test-00000-of-00001.parquet`), MIT licence. A row is {"question_id",
+"question", "options", "answer", "answer_index", "cot_content", "category", "src"}, from parquet or JSON Lines; a file is
+one split, whatever its name. From the Hub the splits are test and validation.
 
 Deviations from the publisher's program: 1. No worked examples stand before the question (the publisher puts five of the field).
 2. How a letter is asked for and read: `reflectgen.tasks.choice`; where none can be read there is no answer, where the publisher

@@ -1,9 +1,9 @@
 """ProcessBench: 3,400 solutions of mathematical problems, cut into steps, with the first wrong step named by experts.
 
 Source: Zheng et al., "ProcessBench: Identifying Process Errors in Mathematical Reasoning", arXiv 2412.06559;
-https://github.com/QwenLM/ProcessBench and Qwen/ProcessBench on the Hub, Apache-2.0. A row is {"id", "generator", "problem", "steps",
-"final_answer_correct", "label"}; label is the place of the first wrong step, counted from 0, and -1 where there is none. The splits
-are its files: gsm8k (400 rows), math, olympiadbench and omnimath (1,000 each).
+https://github.com/QwenLM/ProcessBench and Qwen/ProcessBench on the Hub, Apache-2.0. A row is {"id", "generator", "problem",
+"steps", "final_answer_correct", "label"}; label is the place of the first wrong step, counted from 0, and -1 where there is
+none. The splits are its files: gsm8k (400 rows), math, olympiadbench and omnimath (1,000 each).
 
 It is not solved: a head grades the steps that are given, and how well it finds the first wrong one is measured by
 `reflectgen.evaluate.processbench`.
@@ -32,7 +32,9 @@ def load(path: Path | None, split: str = "gsm8k", limit: int | None = None, seed
     Raises `InputError` where a row is wrong.
     """
     if path is None:
-        raise missing("processbench", "the publisher's folder of gsm8k.json, math.json, olympiadbench.json and omnimath.json", SOURCE)
+        raise missing(
+            "processbench", "the publisher's folder of gsm8k.json, math.json, olympiadbench.json and omnimath.json", SOURCE
+        )
     if path.is_dir() and split not in SPLITS:
         raise unknown("split", split, SPLITS)
     file = path / f"{split}.json" if path.is_dir() else path
