@@ -345,7 +345,8 @@ def test_ten_thousand_plain_verdicts_take_a_second() -> None:
 PIECES = (
     "{", "}", "\\", "$", "^", "_", "\\frac", "\\boxed{", "\\sqrt{", "\\left(", "\\begin{pmatrix}", "&", "9**9**9", "9^{9^{9}}",
     "1e999", "0/0", "\x00", "\u202e", "\N{ARABIC-INDIC DIGIT THREE}", "\N{SUPERSCRIPT TWO}", "\N{SQUARE ROOT}",
-    "\N{INFINITY}", "x", "=", "<", "\\le", ",", ";", "%", "or", "\\text{", "\\in", "\\cup", "[", ")", "-", "!", "\ud800", "7" * 50, " " * 50, "\n",
+    "\N{INFINITY}", "x", "=", "<", "\\le", ",", ";", "%", "or", "\\text{", "\\in", "\\cup", "[", ")", "-", "!", "\ud800",
+    "7" * 50, " " * 50, "\n",
 )  # fmt: skip
 BOMBS = (
     "9^{9^{9^9}}",

@@ -1,9 +1,9 @@
 r"""What tasks share whose answer is the letter of a choice: how it is asked for, read from a reply, and changed.
 
 A reply is asked to end in a line `ANSWER: X`. It is read leniently: emphasis, brackets, quotes, `\boxed{}`, `\text{}`,
-full-width letters and the choice's own words behind the letter change nothing, and `The answer is X` or its Chinese forms
-say the same. It is not read falsely: the last statement counts, one that names two letters (`A or B`) or a word (`I do not
-know`) names none, and a letter that is merely mentioned is no answer.
+full-width letters and the choice's own words behind the letter change nothing; `The answer is X`, its Chinese forms, and a last
+line that is the only one to give a choice (`B. 4 m`) say the same. It is not read falsely: the last statement counts, one that
+names two letters (`A or B`) or a word (`I do not know`) names none, and a letter that is merely mentioned is no answer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _STATED = re.compile(
 )
 _GIVEN = re.compile(rf"{_MARKS}(?P<letter>{_LETTER})")
 _ALONE = re.compile(rf"{_MARKS}(?P<letter>{_LETTER})[\W_]{{0,9}}")
+_LINE = re.compile(r"^[\s*_(\[]{0,9}(?P<letter>[A-J])[*_]{0,2}[.:、)\]][*_]{0,2}\s*\S.*$", re.MULTILINE)
 _SECOND = re.compile(r"[\s*_.)}\]$'\"]{0,9}(?:[,/&、]|\b(?:or|and)\b|或|和|与|及)[\s*_(\[{$'\"]{0,9}[A-J](?![A-Za-z])")
 _WORD = re.compile(r" [a-z]+")
 
@@ -50,7 +51,8 @@ def extract(reply: str) -> str | None:
     for part in (answers.boxed(text) or "", text.rpartition("\n")[2]):
         if alone := _ALONE.fullmatch(part):
             return alone["letter"].upper()
-    return None
+    lines = list(_LINE.finditer(text))
+    return lines[0]["letter"] if len(lines) == 1 and lines[0].end() == len(text) else None
 
 
 def _given(said: str) -> str | None:

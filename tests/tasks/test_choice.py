@@ -32,6 +32,10 @@ from reflectgen.types import Problem
         (r"Hence $\boxed{\text{C}}$ is right.", "C"),
         ("It is the third one.\n\n(C)", "C"),
         ("ANSWER: J", "J"),
+        ("C. {4 m}", "C"),
+        ("It must be long.\n\n**C.** 4 m", "C"),
+        ("(C) 4 m", "C"),
+        ("C) 4 m", "C"),
     ],
 )
 def test_a_stated_letter_is_read(reply: str, letter: str) -> None:
@@ -59,6 +63,9 @@ def test_a_stated_letter_is_read(reply: str, letter: str) -> None:
         "Either (A) or rather (B)",
         "选项A和B都有道理。",
         "下面是一道选择题。",
+        "The choices are:\nA. 1 m\nB. 2 m",
+        "B. 2 m is too short, so it is longer.\nI cannot tell.",
+        "A car. It drives.",
         "The answer is a dog.",
     ],
 )

@@ -103,10 +103,7 @@ def test_a_program_prints_what_is_expected_for_every_input(program: str | None, 
 @pytest.mark.parametrize(
     ("program", "right"),
     [
-        (
-            ("def solve():\n    print(pow(int(sys.stdin.readline()), 2))\nif __name__ == '__main__': solve()", True),
-            True,
-        ),
+        ("class Solution:\n    def shift(self, nums: List[int], by: int):\n        return [n + by for n in nums]", True),
         ("class Solution:\n    def shift(self, nums, by):\n        return tuple(n + by for n in nums)", True),
         ("def shift(nums, by):\n    return [n + by for n in nums]", True),
         ("class Solution:\n    def shift(self, nums, by):\n        return nums", False),
