@@ -7,12 +7,13 @@ Extraction is a table of readers, `EXTRACTORS`. What counts as equal, in the ord
    rational numbers, and 0.333 is not 1/3. A unit may be left out on either side; where both sides name a unit that is known
    here, they must agree (`5 cm` is not `5 m`). A percentage is what stands before its sign, or a hundredth of it where the
    other side has no sign: `50%` equals `50` and `0.5`.
-3. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
-   words. A list without brackets is a set, an assignment `x = 5` equals its value, and letters compare without case there;
-   a number stands for the exact fraction that it is, so 1.414214 is not \sqrt{2}.
+3. The same in another form (`reflectgen.forms`): `x = 5` equals its value, `4\pi cm` equals `4\pi`, and `x > 3` the interval.
+4. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
+   words. A list without brackets is a set, and letters compare without case there; a number stands for the exact fraction
+   that it is, so 1.414214 is not \sqrt{2}.
 
 Texts longer than `LONGEST` are equal only if they are the same, and numbers beyond 10^1000 only if they are written alike;
-thus every verdict comes within a second. Nothing equals an empty answer.
+thus every verdict comes within a second of processor time. Nothing equals an empty answer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from reflectgen import forms
 from reflectgen.errors import unknown
 from reflectgen.quantity import looks_numeric, quantity
 from reflectgen.symbolic import same
@@ -143,6 +145,7 @@ def extract(text: str, how: str = "auto") -> str | None:
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "，": ",", "。": ".", "：": ":", "（": "(", "）": ")",  # noqa: RUF001
     "×": "\\times ", "·": "\\cdot ", "÷": "/", "π": "\\pi ", "∞": "\\infty ", "≤": "\\le ", "≥": "\\ge ", "²": "^2", "³": "^3",  # noqa: RUF001
+    "±": "\\pm ", "∪": "\\cup ", "∈": "\\in ", "≠": "\\ne ", "∅": "\\emptyset ", "⁄": "/", "√": "\\sqrt ",  # noqa: RUF001
 }  # fmt: skip
 
 
@@ -167,19 +170,25 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<!\\)\\(?:quad|qquad|[,;:> ])|~", " "),
         (r"(?<!\\)\\([%$#])", r"\1"),
         (r"\\[dtc]frac", r"\\frac"),
-        (r"\\(le|ge|ne)q(?![A-Za-z])", r"\\\1"),
+        (r"\\(le|ge|ne)q(?:slant)?(?![A-Za-z])", r"\\\1"),
+        (r"<=", r"\\le "),
+        (r">=", r"\\ge "),
+        (r"\\sqrt +(\d+|[A-Za-z])", r"\\sqrt{\1}"),
+        (r"\\sqrt +\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"(?<=\d)_ ?\{ ?(\d+) ?\}", r"_\1"),
+        (r" (?:(?:square|sq|cubic) )?units?(?:\^\{?[23]\}?)? ?$", ""),
         (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])", "°"),
         (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
         (r"(?<![\\A-Za-z])sqrt\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"\*\*", "^"),
         (r"\s+", " "),
         (r" ?([^\w ]) ?", r"\1"),
-        (r"\\frac(\d)", r"\\frac{\1}"),
-        (r"\\frac(\{[^{}]*\})(\d)", r"\\frac\1{\2}"),
+        (r"\\frac(?: ([A-Za-z])|(\d))", r"\\frac{\1\2}"),
+        (r"\\frac(\{[^{}]*\}) ?([\dA-Za-z])", r"\\frac\1{\2}"),
     )
 )
 """Spellings that differ and mean the same -> the one that is kept, in order."""
-_EDGES = re.compile(r'^(?:\*\*|[\s,;:`"])+|(?:\*\*|[\s.,;:`"])+$')
+_EDGES = re.compile(r'^(?:\*\*|[\s,;:`"])+|(?:\*\*|[\s`"]|(?<!\\)[.,;:])+$')
 _DELIMITED = re.compile(r"\$\$?((?:[^$\\]|\\.)*)\$\$?|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _PARENTHESES = re.compile(r"\(([^(),\[\]{}]*)\)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
@@ -207,22 +216,27 @@ def _bare(text: str) -> str:
 
 # -- equality ----------------------------------------------------------------------------------------------------------
 
-_ASSIGNED = re.compile(r"[A-Za-z](?:=|\\in(?![A-Za-z]) ?)(?=[^=]+$)")
 _SENTENCES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,} [A-Za-z]{3,}")
 
 
 def equal(answer: str, gold: str) -> bool:
-    """Whether `answer` equals `gold` by the rules of the module. It may block for a second: under asyncio, use a thread."""
+    """Whether `answer` equals `gold` by the rules of the module.
+
+    It may block for a second, and on a busy machine for longer: under asyncio, use a thread.
+    """
     if max(len(answer), len(gold)) > LONGEST:
         return answer.strip() == gold.strip() != ""
     found, wanted = normalise(answer), normalise(gold)
-    if bool(_ASSIGNED.match(found)) != bool(_ASSIGNED.match(wanted)):
-        found, wanted = _ASSIGNED.sub("", found, count=1), _ASSIGNED.sub("", wanted, count=1)
+    if found == wanted:
+        return found != ""
+    found, wanted = forms.alike(found, wanted)
     if not found or not wanted or found == wanted:
         return found == wanted != ""
     number, other = quantity(found), quantity(wanted)
     if number and other:
         return number.agrees(other)
+    if forms.unit_of(found) != forms.unit_of(wanted):
+        return False
     return _is_formula(found, wanted) and same(_latex(found), _latex(wanted))
 
 
@@ -239,8 +253,7 @@ def canonical(answer: str) -> str:
     """
     if len(answer) > LONGEST:
         return answer.strip()
-    text = normalise(answer)
-    text = _ASSIGNED.sub("", text, count=1)
+    text = forms.value(normalise(answer))
     number = quantity(text)
     return text if number is None else str(number.value)
 

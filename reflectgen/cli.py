@@ -1,6 +1,7 @@
 """The command line: `reflectgen COMMAND`. One module of `reflectgen.commands` per command; heavy imports inside them.
 
-Exit codes: 0 done; 2 the user's mistake, told in one sentence on standard error; 130 interrupted.
+Exit codes: 0 done; 1 a check that was asked for found something; 2 the user's mistake, told in one sentence on standard
+error; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,21 @@ import typer
 from typer.core import TyperGroup
 
 import reflectgen
-from reflectgen.commands import demo, heads, info, label, report, retrofit, rollout, rollouts, score, solve, study, train
+from reflectgen.commands import (
+    demo,
+    heads,
+    info,
+    label,
+    processbench,
+    report,
+    retrofit,
+    rollout,
+    rollouts,
+    score,
+    solve,
+    study,
+    train,
+)
 from reflectgen.commands import eval as evaluation
 from reflectgen.errors import ReflectgenError
 
@@ -53,6 +68,7 @@ app.command("rollout")(rollout.rollout)
 app.add_typer(rollouts.app)
 app.command("label")(label.label)
 app.command("eval")(evaluation.evaluate)
+app.command("processbench")(processbench.processbench)
 app.command("report")(report.report)
 app.command("retrofit")(retrofit.retrofit)
 app.command("study")(study.study)

@@ -94,6 +94,37 @@ def load(
     )
 
 
+def outline(
+    model: str | Path = "tiny",
+    *,
+    head: str | Path | None = None,
+    step_rule: str | None = None,
+    prompt: PromptConfig | Callable[[PromptConfig], PromptConfig] | None = None,
+    prm: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> Reflector:
+    """What `load` would give, without the weights: it puts prompts and checks options, and draws and grades nothing.
+
+    Of the model only tokenizer, configuration and head are read. Arguments and errors are those of `load`.
+    """
+    from reflectgen.engine.replay import ReplayEngine
+    from reflectgen.model.shipped import NO_HEAD
+    from reflectgen.model.unweighted import open_unweighted
+
+    reflective, tokenizer = open_unweighted(
+        locate(model), head=head if prm is None else NO_HEAD, trust_remote_code=trust_remote_code
+    )
+    grader = reflective if prm is None else open_unweighted(locate(prm), trust_remote_code=trust_remote_code)[0]
+    prompting = _prompting(reflective.prompt_config(tokenizer), prompt)
+    engine = ReplayEngine(grammar(reflective, tokenizer, step_rule, prompting, grader), reflective.context, {})
+    return Reflector(
+        engine,
+        lambda problem: prompts.encode(problem, prompting, tokenizer),
+        identity=Identity(model=str(model), prompt=prompting),
+        sampling=_own_sampling(reflective),
+    )
+
+
 def locate(model: str | Path) -> str | Path:
     """What a user may call a model -> what the loader can find: the bundled model's folder for "tiny", else the name."""
     return zoo.path("tiny") if model == "tiny" else model

@@ -1,7 +1,7 @@
 """Numbers as people write them: an exact rational value and a unit.
 
-`1,234.5`, `-3 1/2`, `\frac{7}{2}`, `7/2`, `1.2 \times 10^{3}`, `1e-3`, `$5`, `50%`, `90°`, `12 cm`. Texts come normalised
-(`reflectgen.answers.normalise`).
+`1,234.5`, `-3 1/2`, `\frac{7}{2}`, `7/2`, `1.2 \times 10^{3}`, `1e-3`, `$5`, `50%`, `90°`, `12 cm`. The base of a numeral
+(`52_8`) is taken as its unit, and its digits as decimal ones. Texts come normalised (`reflectgen.answers.normalise`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _QUANTITY = re.compile(
     )
     (?P<unit>
         \ ?(?:%|°[CF]?)
+      | _[1-9]\d?
       | \ (?!(?:or|and|to|hundred|thousand|million|billion|trillion|dozen)\b)
         (?:[A-Za-z]{{2,}}|[mgslLhNJWVK])(?:[ /][A-Za-z]+){{0,3}}(?:\^\{{?[23]\}}?)?
     )?""",
@@ -67,7 +68,7 @@ def quantity(text: str) -> Quantity | None:
     if value is None:
         return None
     negative = (found["sign"] == "-") != (found["inner"] == "-")
-    return Quantity(-value if negative else value, found["currency"] or _unit(found["unit"] or ""))
+    return Quantity(-value if negative else value, found["currency"] or symbol(found["unit"] or ""))
 
 
 def looks_numeric(text: str) -> bool:
@@ -100,7 +101,7 @@ def _joined(digits: str) -> str:
     return digits.replace(",", "").replace(" ", "")
 
 
-def _unit(text: str) -> str:
+def symbol(text: str) -> str:
     """Symbol of the unit `text`; empty where it is not known."""
-    symbol = text.strip()
-    return symbol if symbol in _SYMBOLS else _NAMES.get(symbol.casefold().rstrip("s"), "")
+    name = text.strip()
+    return name if name in _SYMBOLS or name.startswith("_") else _NAMES.get(name.casefold().rstrip("s"), "")

@@ -2,8 +2,9 @@
 
 sympy can run for ever inside C, where no signal handler of Python's runs, or fill the memory. So the question leaves this
 process: one helper, started at the first question, imports math-verify and then forks a child for each question. The
-child has `SECONDS` until the kernel kills it and `MEMORY` bytes; whatever befalls it, the helper lives and the next
-question is not slower. The helper dies with its parent: its input is at an end then. Linux and macOS only.
+child has `MEMORY` bytes, and `SECONDS` of processor time until the kernel kills it, so that no verdict depends on how busy the
+machine is; whatever befalls it, the helper lives and the next question is not slower. The helper dies with its parent: its
+input is at an end then. Linux and macOS only.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import IO
+from typing import IO, Any
 
 from reflectgen.errors import ReflectgenError
 
 SECONDS = 0.7
-"""Time for one question, from its fork to its death; the start of the helper (about a second, once) does not count."""
+"""Processor time for one question; the start of the helper (about a second, once) does not count."""
+PATIENCE = 10.0
+"""Time for one question by the clock, which only a machine that is very busy reaches."""
 MEMORY = 1 << 30
 """Address space of one question, in bytes."""
 DECIMALS = 12
-"""Where a formula with decimal fractions meets one without, they are equal if they agree to this many decimals."""
+"""Numbers that are not alike symbol by symbol are equal if they agree to this many decimals, and to as many of their digits."""
 
 _EQUAL = 7  # exit status that no crash has
 _READY = "ready"
@@ -159,8 +162,9 @@ def _limit() -> None:
     """Have the kernel end this process when its time is up, and refuse it more memory than it may have."""
     import resource
 
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    for kind, timer, seconds in ((signal.SIGPROF, signal.ITIMER_PROF, SECONDS), (signal.SIGALRM, signal.ITIMER_REAL, PATIENCE)):
+        signal.signal(kind, signal.SIG_DFL)
+        signal.setitimer(timer, seconds)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -172,4 +176,15 @@ def _compare(answer: str, gold: str) -> bool:
 
     configs = [LatexExtractionConfig()]
     found, wanted = (parse(f"${text}$", configs, fallback_mode="no_fallback", parsing_timeout=None) for text in (answer, gold))
-    return bool(found and wanted and verify(wanted, found, float_rounding=DECIMALS, timeout_seconds=None))
+    if not (found and wanted and verify(wanted, found, float_rounding=DECIMALS, timeout_seconds=None)):
+        return False
+    return _near(found[0], wanted[0])
+
+
+def _near(found: Any, wanted: Any) -> bool:
+    """Whether two numbers that agree to so many decimals also do in relation to their size; true of all others."""
+    if not (getattr(found, "is_number", False) and getattr(wanted, "is_number", False)):
+        return True
+    one, other = found.doit().evalf(), wanted.doit().evalf()
+    apart, bar = abs(one - other), 10**-DECIMALS
+    return bool(apart > bar or apart <= bar * max(abs(one), abs(other))) or found.equals(wanted) is True

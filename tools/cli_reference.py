@@ -18,7 +18,7 @@ HEADER = """# Command line
 <!-- Written by tools/cli_reference.py: change the command's own help, then run `make cli-reference`. -->
 
 Every command exits with 0 when it did what was asked, and with 2 after one sentence on standard error that names the
-cause and the mend; 130 means interrupted.
+cause and the mend; 130 means interrupted, and 1 that a check which was asked for found something.
 """
 
 

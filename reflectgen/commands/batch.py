@@ -24,6 +24,7 @@ from reflectgen.errors import CapacityError
 from reflectgen.metrics import wilson
 from reflectgen.reflector import Options, Reflector, effort_of, thinkings, unit
 from reflectgen.rows import Log, Row, check_writable, read_log
+from reflectgen.tasks import hub
 from reflectgen.types import Problem, Result
 
 
@@ -82,13 +83,13 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
         source=source,
         output=output,
         task=task,
-        problems=task.load(source, "test", None, 0),
+        problems=hub.problems(task, source, "test", None, 0),
         options=options,
         settings=_settings(options, loading),
     )
     tally, left = _resume(batch)
     if left:
-        if any(problem.answers for problem in batch.problems):
+        if any(map(task.grades, batch.problems)):
             task.ready()
         with keeping(lambda: _kept(batch)), open_model(**loading, prompt=task.prompt) as model:
             _check_all(model, batch, left)
@@ -158,7 +159,7 @@ def _units(batch: Batch) -> Iterator[Sequence[Problem]]:
 
 def _note(batch: Batch, result: Result, log: Log, tally: Tally) -> None:
     """Grade a result and write its row."""
-    correct = batch.task.grade(result.answer, result.problem) if result.problem.answers else None
+    correct = batch.task.grade(result.answer, result.problem) if batch.task.grades(result.problem) else None
     log.write(record.row(result, correct=correct, settings=batch.settings))
     tally.count(correct)
 

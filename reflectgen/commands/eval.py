@@ -9,12 +9,14 @@ import typer
 
 from reflectgen.commands import options as opt
 
-TASK, GRID = "Task", "What is compared"
+TASK, GRID, INSTEAD = "Task", "What is compared", "Instead of a run"
 """Panels of the help page."""
+FAULT = 1
+"""Exit code of a check that found something."""
 
 
 def evaluate(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the cells.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the cells; a run needs one.")] = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", rich_help_panel=TASK, help="Name of a task; seen from --data by default.")
     ] = None,
@@ -59,6 +61,23 @@ def evaluate(
     live: Annotated[
         bool, typer.Option("--live", help="Replay nothing: run everything on the model and measure seconds.")
     ] = False,
+    list_tasks: Annotated[bool, typer.Option("--list", rich_help_panel=INSTEAD, help="List the tasks.")] = False,
+    check_gold: Annotated[
+        bool,
+        typer.Option(
+            "--check-gold",
+            rich_help_panel=INSTEAD,
+            help="Grade the task's own gold answers, and changed ones, without a model; exit 1 where a verdict is wrong.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            rich_help_panel=INSTEAD,
+            help="Show the first prompts and the most tokens of the run, without the model's weights.",
+        ),
+    ] = False,
     as_json: opt.JSONOutput = False,
     temperature: opt.Temperature = None,
     top_p: opt.TopP = None,
@@ -88,22 +107,36 @@ def evaluate(
     sampled once a seed; strategies that draw whole thinkings are replayed from
     those, so their seconds are not known: --live measures them. The same command
     again goes on where it was stopped, and one with other strategies adds cells.
+
+    \b
+    reflectgen eval --list
+    reflectgen eval --check-gold --task aime24 --data aime24.jsonl
+    reflectgen eval --dry-run --task aime24 --data aime24.jsonl --k 64
     """
+    from reflectgen.commands.benchmarks import print_gold, print_tasks
     from reflectgen.commands.evaluation import Asked, run
+    from reflectgen.commands.preview import print_preview
     from reflectgen.commands.sampling import Source
     from reflectgen.commands.ways import print_report
+    from reflectgen.errors import OptionError
     from reflectgen.reflector import Options
 
+    if list_tasks + check_gold + dry_run > 1:
+        raise OptionError("--list, --check-gold and --dry-run each stand alone: give one of them.")
+    if list_tasks:
+        return print_tasks(as_json=as_json)
+    source = Source(task=task, data=data, split=split, limit=limit, seed=data_seed, instruction=instruction)
+    if check_gold:
+        raise typer.Exit(0 if print_gold(source, as_json=as_json) else FAULT)
     asked = Asked.parse(strategies=strategy, selects=select, ks=k, budgets=budget, seeds=seeds, rollouts=rollouts, live=live)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
         allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
     )  # fmt: skip
-    report = run(
-        output,
-        Source(task=task, data=data, split=split, limit=limit, seed=data_seed, instruction=instruction),
-        {**loading, "step_rule": step_rule},
-        asked,
-        Options(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens),
-    )
-    print_report(report, as_json=as_json)
+    sampling = Options(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    if dry_run:
+        return print_preview(source, {**loading, "step_rule": step_rule}, asked, sampling, as_json=as_json)
+    if output is None:
+        raise OptionError("A run needs a folder for its cells: give one with --output.")
+    report = run(output, source, {**loading, "step_rule": step_rule}, asked, sampling)
+    return print_report(report, as_json=as_json)

@@ -21,7 +21,7 @@ from reflectgen.evaluate.runner import Job, Sampler
 from reflectgen.evaluate.summary import Summary
 from reflectgen.metrics import Interval
 from reflectgen.rollouts import Rollout, Store
-from reflectgen.tasks import Task
+from reflectgen.tasks import Task, hub
 from reflectgen.types import Problem
 
 
@@ -49,7 +49,7 @@ class Source:
         else:
             raise InputError("Give --task NAME, or a file of problems with --data, or both.")
         asked = task if self.instruction is None else replace(task, instruction=self.instruction)
-        return asked, task.load(self.data, self.split, self.limit, self.seed)
+        return asked, hub.problems(asked, self.data, self.split, self.limit, self.seed)
 
 
 @dataclass(slots=True)

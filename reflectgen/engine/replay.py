@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reflectgen.engine.base import Engine
 from reflectgen.engine.branch import Branch, Pace
+from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.turns import TurnEngine
 from reflectgen.errors import InputError, OptionError
 from reflectgen.types import Step
@@ -71,9 +71,9 @@ class ReplayEngine(TurnEngine):
 
     pressure = 0.0
 
-    def __init__(self, source: Engine, recordings: Mapping[tuple[int, ...], Sequence[Recording]]) -> None:
-        """`recordings` are those of each prompt, by its token ids; `source` drew them, or one like it did."""
-        super().__init__(source.grammar, source.context)
+    def __init__(self, grammar: Grammar, context: int, recordings: Mapping[tuple[int, ...], Sequence[Recording]]) -> None:
+        """`recordings` are those of each prompt, by its token ids, drawn by an engine of this grammar and context."""
+        super().__init__(grammar, context)
         self._recordings = recordings
         self._played: dict[Branch, tuple[Recording, list[float]]] = {}
 

@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -26,7 +26,7 @@ from typing import Any
 
 from reflectgen.errors import InputError, ModelError
 from reflectgen.evaluate.cells import Cell, Folder
-from reflectgen.evaluate.grid import Grid
+from reflectgen.evaluate.grid import Grid, runs
 from reflectgen.evaluate.replay import check_equal, check_model, replayed
 from reflectgen.evaluate.runner import Job, Sampler, header, prompt_of
 from reflectgen.evaluate.runner import Observe as ObserveRollouts
@@ -35,9 +35,6 @@ from reflectgen.rollouts import Store, prompt_hash
 from reflectgen.rollouts.shard import read_table
 from reflectgen.select import select as choose
 from reflectgen.types import Choice, Problem, Result
-
-ALIKE = ("best_of_n", "budget", "esc")
-"""Strategies that do the same whatever the selector is, until they choose; under a budget the selector says who answers."""
 
 Rows = Sequence[Mapping[str, Any]]
 Observe = Callable[[Cell, Rows], None]
@@ -55,7 +52,7 @@ class Evaluation:
         Raises `CapacityError` for a problem that does not fit the context, `InputError` where `folder` holds something else
         or `store` was filled otherwise or too little, and what `task.ready` raises.
         """
-        if any(problem.answers for problem in grid.problems):
+        if any(map(grid.task.grades, grid.problems)):
             grid.task.ready()
         self.model = model
         self.grid = grid
@@ -91,14 +88,14 @@ class Evaluation:
             list(self.model.solve_together(self.grid.problems[:1], k=1))  # what is slow only once is not timed
         with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="reflectgen-grade") as pool:
             for seed in self.grid.seeds:
-                runs = list(self._runs(seed))
-                if plays := [cells for cells in runs if cells[0].replayed]:
+                mine = runs([cell for cell in self.missing if cell.seed == seed])
+                if plays := [cells for cells in mine if cells[0].replayed]:
                     store = self._store(seed)
                     self._verdicts |= _graded(store)
                     with replayed(self.model, self.grid.problems, store, seed=seed) as player:
                         for cells in plays:
                             self._solve(cells, player, pool, observe)
-                for cells in runs:
+                for cells in mine:
                     if not cells[0].replayed:
                         self._solve(cells, self.model, pool, observe)
 
@@ -148,15 +145,6 @@ class Evaluation:
         }
 
     # -- the cells -------------------------------------------------------------------------------------------------
-
-    def _runs(self, seed: int) -> Iterator[list[Cell]]:
-        """The missing cells of a seed, those together that one run gives."""
-        runs: dict[tuple[str, int, int | None, str], list[Cell]] = {}
-        for cell in self.missing:
-            if cell.seed == seed:
-                select = "" if cell.contender.strategy in ALIKE and cell.budget is None else cell.select
-                runs.setdefault((cell.contender.key, cell.k, cell.budget, select), []).append(cell)
-        return iter(runs.values())
 
     def _solve(self, cells: Sequence[Cell], model: Reflector, pool: ThreadPoolExecutor, observe: Observe) -> None:
         """Run cells that differ in the selector alone, from the first chunk on that one of them lacks."""
@@ -221,7 +209,7 @@ class Evaluation:
 
     def _correct(self, problem: Problem, answer: str | None) -> bool | None:
         """Whether the answer is right, which is found out once; None where no gold answer is known."""
-        if not problem.answers:
+        if not self.grid.task.grades(problem):
             return None
         if (problem.id, answer) not in self._verdicts:
             self._verdicts[problem.id, answer] = self.grid.task.grade(answer, problem)

@@ -15,6 +15,8 @@ from reflectgen.types import Problem
 
 ON_THE_MODEL = {"pruned": ("memory",)}
 """Of strategies that can be replayed, the rules that look at the engine's memory."""
+ALIKE = ("best_of_n", "budget", "esc")
+"""Strategies that do the same whatever the selector is, until they choose; under a budget the selector says who answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +78,12 @@ class Grid:
         rule = contender.settings.get("rule")
         replayable = contender.strategy in search.REPLAYED and rule not in ON_THE_MODEL.get(contender.strategy, ())
         return replayable and budget is None and not self.live
+
+
+def runs(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells, those together that one run gives: they differ in the selector alone."""
+    found: dict[tuple[str, int, int | None, int, str], list[Cell]] = {}
+    for cell in cells:
+        select = "" if cell.contender.strategy in ALIKE and cell.budget is None else cell.select
+        found.setdefault((cell.contender.key, cell.k, cell.budget, cell.seed, select), []).append(cell)
+    return list(found.values())

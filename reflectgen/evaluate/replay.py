@@ -44,8 +44,8 @@ def replayed(model: Reflector, problems: Sequence[Problem], store: Store, *, see
     """
     check_model(model, store)
     recordings = Recordings(model, problems, store, seed)
-    engine = ReplayEngine(model.engine, recordings)
-    engine.grammar = replace(engine.grammar, separate=False)  # whoever graded, the grades are in the store
+    grammar = replace(model.engine.grammar, separate=False)  # whoever graded, the grades are in the store
+    engine = ReplayEngine(grammar, model.engine.context, recordings)
     return Reflector(
         engine,
         model.encode,

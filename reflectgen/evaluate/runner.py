@@ -79,7 +79,7 @@ class Sampler:
         than this job writes (other files, or rollouts of another model, prompt, seed, size of chunk and so on), and what
         `task.ready` raises.
         """
-        if any(problem.answers for problem in job.problems):
+        if any(map(job.task.grades, job.problems)):
             job.task.ready()
         self.model = model
         self.job = job
@@ -136,7 +136,7 @@ class Sampler:
 
     def _outcome(self, result: Result, sample: int) -> bool | None:
         """Whether the trace's answer is right; None where no gold answer is known."""
-        if not result.problem.answers:
+        if not self.job.task.grades(result.problem):
             return None
         return self.job.task.grade(result.trajectories[sample].answer, result.problem)
 

@@ -35,7 +35,7 @@ def load_backbone(
     """
     place = resolve_device(device)
     options: dict[str, Any] = {**source.gguf_option, "trust_remote_code": trust_remote_code}
-    with quiet(), _one_sentence(source):
+    with quiet(), one_sentence(source):
         config = AutoConfig.from_pretrained(source.folder, **options)
         stored = torch.bfloat16 if source.gguf else config.dtype
         chosen = resolve_dtype(dtype, place, stored, lambda: count_parameters(config, trust_remote_code)) or stored
@@ -87,7 +87,7 @@ def _forget_quantisation(backbone: Any) -> None:
 
 
 @contextmanager
-def _one_sentence(source: Source) -> Iterator[None]:
+def one_sentence(source: Source) -> Iterator[None]:
     """Map what transformers, safetensors and torch raise about a model's files to a `ModelError`."""
     try:
         yield

@@ -44,8 +44,11 @@ def find_head(source: Source) -> StoredHead | None:
     return None
 
 
-def backbone_source(source: Source) -> Source:
-    """Where the backbone is: `source` itself, or what the head found there names; raises `ModelError` where it is nowhere."""
+def backbone_source(source: Source, *, weights: bool = True) -> Source:
+    """Where the backbone is: `source` itself, or what the head found there names; raises `ModelError` where it is nowhere.
+
+    `weights` says whether those of a model on the Hub are fetched.
+    """
     if source.has_backbone:
         return source
     stored = find_head(source)
@@ -55,7 +58,7 @@ def backbone_source(source: Source) -> Source:
     if not name:
         raise ModelError(f"{source.name} holds a head alone that names no backbone: give the backbone, and this as head=.")
     try:
-        return resolve(name)
+        return resolve(name, weights=weights)
     except ModelError as error:
         raise ModelError(f"The head in {source.name} names a backbone that is not here. {error}") from error
 

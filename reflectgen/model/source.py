@@ -52,8 +52,11 @@ class Source:
         return {} if self.gguf is None else {"gguf_file": self.gguf}
 
 
-def resolve(name: str | Path, revision: str | None = None) -> Source:
-    """Find `name`, fetching it from the Hub where it is no local file or folder; raises `ModelError` where it is nowhere."""
+def resolve(name: str | Path, revision: str | None = None, *, weights: bool = True) -> Source:
+    """Find `name`, fetching it from the Hub where it is no local file or folder; raises `ModelError` where it is nowhere.
+
+    Without `weights` those of a model with a `config.json` are not fetched.
+    """
     path = Path(name).expanduser()
     if path.is_dir():
         return Source(str(name), path, _gguf_in(path))
@@ -63,7 +66,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
         return Source(str(name), path.parent, path.name)
     if _is_path(str(name)):
         raise _nowhere(str(name))
-    folder = _fetch(str(name), revision)
+    folder = _fetch(str(name), revision, weights)
     return Source(str(name), folder, _gguf_in(folder))
 
 
@@ -91,11 +94,12 @@ def _is_weights(file: str) -> bool:
     return file.startswith(("model", "pytorch_model")) and file.endswith((".safetensors", ".bin"))
 
 
-def _fetch(name: str, revision: str | None) -> Path:
+def _fetch(name: str, revision: str | None, weights: bool) -> Path:
     """The local folder of a Hub model, from the Hub or, without a connection, from the cache."""
     try:
         listed = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT).siblings or []
-        wanted = _wanted([file.rfilename for file in listed])
+        files = [file.rfilename for file in listed]
+        wanted = _wanted(files if weights or "config.json" not in files else [file for file in files if not _is_weights(file)])
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except GatedRepoError:
         raise ModelError(

@@ -38,14 +38,17 @@ UNLIMITED = 10**30
 """No length of its own: engines know the context, and refuse what is longer in one sentence."""
 
 
-def load_tokenizer(name: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+def load_tokenizer(
+    name: str | Path, *, revision: str | None = None, trust_remote_code: bool = False, weights: bool = True
+) -> Any:
     """The tokenizer of the model called `name` (a folder, a `.gguf` file, a Hub name, or a head that names its backbone).
 
-    Raises `ModelError` with one sentence where there is none.
+    `weights` says whether those of a model on the Hub are fetched with it. Raises `ModelError` with one sentence where
+    there is none.
     """
-    source = resolve(name, revision)
+    source = resolve(name, revision, weights=weights)
     if not _has_vocabulary(source):
-        source = backbone_source(source)
+        source = backbone_source(source, weights=weights)
     has_files = _has_vocabulary(source)
     if not has_files and source.gguf is None:
         raise ModelError(f"{source.name} holds no tokenizer: put the files of its tokenizer there, e.g. tokenizer.json.")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from reflectgen.sandbox.base import LIMITS, Limits, Outcome, Status
 from reflectgen.sandbox.choice import choose
+from reflectgen.sandbox.fed import fed
 from reflectgen.sandbox.process import started
 from reflectgen.sandbox.verdict import judge
 
 __all__ = ["LIMITS", "Limits", "Outcome", "Status", "choose", "judge", "run"]
 
 
-def run(program: str, *, limits: Limits = LIMITS) -> Outcome:
-    """Run the Python source `program` with nothing on its standard input.
+def run(program: str, *, stdin: str = "", limits: Limits = LIMITS) -> Outcome:
+    """Run the Python source `program` with the text `stdin` on its standard input.
 
     Raises `SandboxError` where this machine grants no sandbox.
     """
-    with started(program, choose(), limits) as running:
+    protection = choose()
+    with fed(program, stdin) as (source, descriptor), started(source, protection, limits, passed=(descriptor,)) as running:
         return running.wait()

@@ -9,12 +9,26 @@ from typing import cast
 
 from reflectgen import registry
 from reflectgen.errors import InputError, unknown
-from reflectgen.rows import read
-from reflectgen.tasks import gsm8k, humaneval, jsonl, mbpp, wordproblems
+from reflectgen.tasks import (
+    aime24,
+    aime25,
+    ceval,
+    gpqa,
+    gsm8k,
+    humaneval,
+    jsonl,
+    livecodebench,
+    math500,
+    mbpp,
+    mmlu_pro,
+    processbench,
+    wordproblems,
+)
 from reflectgen.tasks.base import Task
+from reflectgen.tasks.files import read
 from reflectgen.types import Problem
 
-__all__ = ["TASKS", "Task", "named", "of_file"]
+__all__ = ["PUBLISHED", "TASKS", "Task", "named", "of_file"]
 
 
 def _word_problems(name: str, make: Callable[[wordproblems.Split, int], Iterator[Problem]]) -> Task:
@@ -41,7 +55,12 @@ WORD_PROBLEMS = (
     _word_problems("wordproblems", wordproblems.problems),
     _word_problems("wordproblems_long", wordproblems.long_problems),
 )
-TASKS: dict[str, Task] = {task.name: task for task in (gsm8k.TASK, humaneval.TASK, jsonl.TASK, mbpp.TASK, *WORD_PROBLEMS)}
+PUBLISHED = (
+    aime24.TASK, aime25.TASK, ceval.TASK, gpqa.TASK, gsm8k.TASK, humaneval.TASK, livecodebench.TASK, math500.TASK, mbpp.TASK,
+    mmlu_pro.TASK, processbench.TASK,
+)  # fmt: skip
+"""Benchmarks that others publish."""
+TASKS: dict[str, Task] = {task.name: task for task in (*PUBLISHED, jsonl.TASK, *WORD_PROBLEMS)}
 """Name -> task."""
 
 
@@ -50,12 +69,28 @@ def named(name: str) -> Task:
     return registry.find("task", name, TASKS)
 
 
-MARKS = {"problem": "jsonl", "question": "gsm8k", "entry_point": "humaneval", "test_list": "mbpp"}
-"""Field of a row -> the task of files that have it; the first that fits counts."""
+MARKS = {
+    ("steps", "label"): "processbench",
+    ("unique_id", "level"): "math500",
+    ("question", "options"): "mmlu_pro",
+    ("question", "A", "B", "C", "D"): "ceval",
+    ("model_input", "sub"): "ceval",
+    ("Correct Answer",): "gpqa",
+    ("private_test_cases",): "livecodebench",
+    ("problem",): "jsonl",
+    ("question",): "gsm8k",
+    ("entry_point",): "humaneval",
+    ("test_list",): "mbpp",
+}
+"""Fields of a row -> the task of files that have them all; the first that fits counts."""
 
 
 def of_file(path: Path) -> Task:
-    """The task whose rows the file holds, by the fields of its first row (`MARKS`); jsonl where none fits."""
-    first = next(islice(read(path), 1), None)
+    """The task whose rows the file holds, or the first file of a folder, by the fields of its first row (`MARKS`).
+
+    It is jsonl where none fits.
+    """
+    files = sorted(file for file in path.rglob("*.*") if file.is_file()) if path.is_dir() else [path]
+    first = next((row for file in files[:1] for row in read(file)), None)
     fields = first.values if first is not None else {}
-    return TASKS[next((name for mark, name in MARKS.items() if mark in fields), "jsonl")]
+    return TASKS[next((name for marks, name in MARKS.items() if all(mark in fields for mark in marks)), "jsonl")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from reflectgen import answers
 from reflectgen.config import PromptConfig
+from reflectgen.errors import InputError
 from reflectgen.types import Problem
 
 
@@ -26,6 +27,23 @@ def grade(answer: str | None, problem: Problem) -> bool:
 
 def ready() -> None:
     """Nothing that grading needs can be missing."""
+
+
+def missing(task: str, file: str, source: str) -> InputError:
+    """The error for a task that was given no file: it names the one to give."""
+    return InputError(f"The task {task} reads {file} from {source}: give the file.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """Where the publisher's files are on the Hub."""
+
+    dataset: str
+    """Name of the data set: `owner/name`."""
+    files: Mapping[str, tuple[str, ...]]
+    """Split -> patterns of its files within the data set."""
+    other: tuple[str, ...] = ()
+    """Patterns for every other split; empty where there is no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +68,27 @@ class Task:
     """Text that begins the turn of a model without thinking tags, as part of the prompt; empty for the model's own."""
     stop: str = ""
     """A reply of such a model ends at the first token that contains this; empty for the model's own."""
+    tested: bool = False
+    """Whether every problem has tests, so that answers are graded without a gold one."""
     judge: Callable[[Problem, Sequence[str]], Sequence[bool]] | None = None
     """Whether each of a thinking's steps (texts) is right by itself; None where the task cannot tell."""
     remake: Callable[[str], Problem] | None = None
     """The problem of an id, where the task makes its problems; None where it reads them."""
+    mutate: Callable[[Problem], str | None] | None = None
+    """A wrong answer that is like the gold one, to be refused by `grade`; None for what `reflectgen.evaluate.gold` makes of a
+    number or a formula. It gives None where it can make none."""
+    hub: Hub | None = None
+    """Where its rows are fetched from when no file is given; None where they are not."""
+    size: int | None = None
+    """Problems of it that are published with what grading needs; None where that depends on the file."""
+    ran_on: str = ""
+    """The publisher's rows that its reader and its grader were run on; empty where there were none."""
+    unsolved: str = ""
+    """Why its problems are not to be solved, and what is done with them: a sentence; empty where they are solved."""
+
+    def grades(self, problem: Problem) -> bool:
+        """Whether an answer to `problem` can be graded."""
+        return self.tested or bool(problem.answers)
 
     def prompt(self, base: PromptConfig) -> PromptConfig:
         """How problems of this task are put to a model whose own prompt is `base`.

@@ -1,12 +1,17 @@
-"""Gold answers must pass their own grader: every row of a benchmark can be checked without a model."""
+"""Gold answers must pass their own grader, and wrong ones that are like them must not: checked without a model."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from reflectgen.answers import normalise
+from reflectgen.quantity import quantity
 from reflectgen.tasks.base import Task
 from reflectgen.types import Problem
+
+_LAST_DIGIT = re.compile(r"\d(?!.*\d)", re.ASCII | re.DOTALL)
 
 
 def check(task: Task, problems: Sequence[Problem], workers: int = 2) -> Iterator[tuple[Problem, bool]]:
@@ -14,7 +19,27 @@ def check(task: Task, problems: Sequence[Problem], workers: int = 2) -> Iterator
 
     `workers` are graded at a time. Raises what `task.ready` raises before any is.
     """
-    task.ready()
     known = [problem for problem in problems if problem.answers]
+    yield from zip(known, verdicts(task, [(problem, problem.answers[0]) for problem in known], workers), strict=True)
+
+
+def verdicts(task: Task, pairs: Sequence[tuple[Problem, str]], workers: int = 2) -> Iterator[bool]:
+    """Whether each answer to its problem is graded as right, in order."""
+    task.ready()
     with ThreadPoolExecutor(workers) as pool:
-        yield from zip(known, pool.map(lambda problem: task.grade(problem.answers[0], problem), known), strict=True)
+        yield from pool.map(lambda pair: task.grade(pair[1], pair[0]), pairs)
+
+
+def changed(task: Task, problem: Problem) -> str | None:
+    """A wrong answer like the problem's first gold one: the task's own (`Task.mutate`), else that of `change`."""
+    return task.mutate(problem) if task.mutate else change(problem.answers[0])
+
+
+def change(answer: str) -> str:
+    """A number plus one; a formula with another last digit, or with one added where it has none; a word denied."""
+    number = quantity(normalise(answer))
+    if number is not None:
+        return str(number.value + 1)
+    if last := _LAST_DIGIT.search(answer):
+        return f"{answer[: last.start()]}{(int(last[0]) + 1) % 10}{answer[last.end() :]}"
+    return f"not {answer}" if normalise(answer).replace(" ", "").isalpha() else f"{answer}+1"

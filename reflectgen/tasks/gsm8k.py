@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reflectgen.errors import InputError
-from reflectgen.rows import Row, read
-from reflectgen.tasks.base import Task
+from reflectgen.rows import Row
+from reflectgen.tasks.base import Hub, Task, missing
+from reflectgen.tasks.files import read
 from reflectgen.tasks.jsonl import collect, draw
 from reflectgen.types import Problem
 
@@ -27,7 +27,7 @@ def load(path: Path | None, split: str = "test", limit: int | None = None, seed:
     At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong.
     """
     if path is None:
-        raise InputError(f"The task gsm8k reads the publisher's {split}.jsonl from {SOURCE}: give the file.")
+        raise missing("gsm8k", f"the publisher's {split}.jsonl", SOURCE)
     return draw(collect(path, read(path), lambda row: to_problem(row, split)), limit, seed)
 
 
@@ -44,4 +44,12 @@ def to_problem(row: Row, split: str) -> Problem:
     )
 
 
-TASK = Task(name="gsm8k", source=f"Cobbe et al. 2021, {SOURCE}", licence="MIT", load=load)
+TASK = Task(
+    name="gsm8k",
+    source=f"Cobbe et al. 2021, {SOURCE}",
+    licence="MIT",
+    load=load,
+    hub=Hub(dataset="openai/gsm8k", files={split: (f"main/{split}-*.parquet",) for split in ("test", "train")}),
+    size=1_319,
+    ran_on="1,319 rows of test",
+)

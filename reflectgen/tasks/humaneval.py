@@ -18,10 +18,12 @@ import re
 from pathlib import Path
 
 from reflectgen import sandbox
-from reflectgen.errors import InputError, unknown
-from reflectgen.rows import Row, read
-from reflectgen.tasks.base import Task
+from reflectgen.errors import unknown
+from reflectgen.rows import Row
+from reflectgen.tasks import code
+from reflectgen.tasks.base import Hub, Task, missing
 from reflectgen.tasks.code import ASK, FENCE, OPENING, extract, ready
+from reflectgen.tasks.files import read
 from reflectgen.tasks.jsonl import collect, draw
 from reflectgen.types import Problem
 
@@ -36,7 +38,7 @@ def load(path: Path | None, split: str = "test", limit: int | None = None, seed:
     At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong.
     """
     if path is None:
-        raise InputError(f"The task humaneval reads the publisher's HumanEval.jsonl.gz from {SOURCE}: give the file.")
+        raise missing("humaneval", "the publisher's HumanEval.jsonl.gz", SOURCE)
     if split != "test":
         raise unknown("split", split, ("test",))
     return draw(collect(path, read(path), to_problem), limit, seed)
@@ -68,6 +70,11 @@ def defines(code: str, name: str) -> bool:
     return re.search(rf"^(?:(?:(?:async\s+)?def|class)\s+{name}\b|{name}\s*(?::|=(?!=)))", code, re.MULTILINE) is not None
 
 
+def mutate(problem: Problem) -> str | None:
+    """The whole canonical function with another value for its last return."""
+    return code.mutate(problem.meta["prompt"] + problem.answers[0])
+
+
 TASK = Task(
     name="humaneval",
     source=f"Chen et al. 2021, {SOURCE}",
@@ -79,4 +86,8 @@ TASK = Task(
     instruction="",
     reply=OPENING,
     stop=FENCE,
+    mutate=mutate,
+    hub=Hub(dataset="openai/openai_humaneval", files={"test": ("openai_humaneval/test-*.parquet",)}),
+    size=164,
+    ran_on="164 rows",
 )

@@ -13,8 +13,9 @@ from random import Random
 from typing import Any
 
 from reflectgen.errors import InputError
-from reflectgen.rows import Row, read
+from reflectgen.rows import Row
 from reflectgen.tasks.base import Task
+from reflectgen.tasks.files import read
 from reflectgen.types import Problem
 
 

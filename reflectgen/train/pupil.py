@@ -19,6 +19,7 @@ from reflectgen.model.source import resolve
 from reflectgen.model.tap import hidden_size
 from reflectgen.model.tokenizer import load_tokenizer
 from reflectgen.steps import Segmenter, TokenTable
+from reflectgen.tasks import hub
 from reflectgen.tasks.base import grade
 from reflectgen.train.outcomes import Examiner
 from reflectgen.train.spans import bind_segmenter
@@ -116,7 +117,7 @@ def examiner(config: GrpoConfig, pupil: Pupil) -> tuple[Examiner, PromptConfig]:
 def _problems(config: GrpoConfig, task: tasks.Task, prompt: PromptConfig, pupil: Pupil) -> list[Problem]:
     """The problems whose prompts are short enough."""
     asked, longest = config.task, config.rollouts.prompt_tokens
-    problems = task.load(asked.path, asked.split, asked.limit, asked.seed)
+    problems = hub.problems(task, asked.path, asked.split, asked.limit, asked.seed)
     lengths = [len(prompts.encode(problem.text, prompt, pupil.tokenizer)) for problem in problems]
     kept = [problem for problem, length in zip(problems, lengths, strict=True) if length <= longest]
     if not kept:

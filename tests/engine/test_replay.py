@@ -68,7 +68,13 @@ async def stored(engine: ScriptedEngine, **settings: Any) -> tuple[ReplayEngine,
     """A replay of what best-of-8 draws."""
     asked = request(engine, **settings)
     result = await search.best_of_n(engine, asked)
-    return ReplayEngine(engine, {asked.prompt: [recording(trajectory) for trajectory in result.trajectories]}), asked, result
+    return (
+        ReplayEngine(
+            engine.grammar, engine.context, {asked.prompt: [recording(trajectory) for trajectory in result.trajectories]}
+        ),
+        asked,
+        result,
+    )
 
 
 async def both(live: Engine, replay: Engine, strategy: str, asked: Request) -> Result:
@@ -219,7 +225,9 @@ async def replayed(model: Reflector, problem: Problem, cases: Cases) -> None:
     """Draw the problem's thinkings and try the cases on them."""
     asked = model.request(problem, k=K, temperature=1.0)
     whole = await search.best_of_n(model.engine, asked)
-    replay = ReplayEngine(model.engine, {asked.prompt: [recording(one) for one in whole.trajectories]})
+    replay = ReplayEngine(
+        model.engine.grammar, model.engine.context, {asked.prompt: [recording(one) for one in whole.trajectories]}
+    )
     for strategy, settings in cases:
         await both(model.engine, replay, strategy, replace(asked, settings=settings))
 

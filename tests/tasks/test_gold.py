@@ -21,3 +21,29 @@ def test_what_grading_lacks_is_told_first() -> None:
 
     with pytest.raises(SandboxError, match="There is no sandbox"):
         next(gold.check(replace(TASK, ready=lacking), []))
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ("18", "19"),
+        ("-0.5", "1/2"),
+        (r"\frac{1}{12}", "13/12"),
+        ("90\N{DEGREE SIGN}", "91"),
+        (r"3\sqrt{13}", r"3\sqrt{14}"),
+        ("(1,9)", "(1,0)"),
+        ("p-q", "p-q+1"),
+        (r"\pi", r"\pi+1"),
+        (r"\text{Evelyn}", r"not \text{Evelyn}"),
+    ],
+)
+def test_an_answer_is_changed_by_its_kind(answer: str, wrong: str) -> None:
+    assert gold.change(answer) == wrong
+    assert not TASK.grade(wrong, Problem(text="", answers=(answer,)))
+
+
+def test_a_task_may_change_answers_itself() -> None:
+    problem = Problem(text="", answers=("A",))
+    assert gold.changed(TASK, problem) == "not A"
+    assert gold.changed(replace(TASK, mutate=lambda problem: f"{problem.answers[0]}!"), problem) == "A!"
+    assert gold.changed(replace(TASK, mutate=lambda problem: None), problem) is None

@@ -22,7 +22,17 @@ def test_a_task_of_ones_own_is_named_by_its_module() -> None:
         tasks.named("no.such:TASK")
 
 
-@pytest.mark.parametrize(("row", "name"), [('{"question": "a"}', "gsm8k"), ('{"problem": "a"}', "jsonl"), ("", "jsonl")])
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ('{"question": "a"}', "gsm8k"),
+        ('{"question": "a", "options": []}', "mmlu_pro"),
+        ('{"problem": "a"}', "jsonl"),
+        ('{"problem": "a", "unique_id": "b", "level": 1}', "math500"),
+        ('{"problem": "a", "steps": [], "label": 0}', "processbench"),
+        ("", "jsonl"),
+    ],
+)
 def test_a_file_is_known_by_its_fields(tmp_path: Path, row: str, name: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(row)
@@ -42,3 +52,8 @@ def test_word_problems_refuse_a_file_and_an_unknown_split(tmp_path: Path) -> Non
         tasks.named("wordproblems").load(tmp_path / "x", "test", 1, 0)
     with pytest.raises(OptionError, match="Unknown split 'dev'"):
         tasks.named("wordproblems").load(None, "dev", 1, 0)
+
+
+def test_what_a_task_ran_on_is_told_of_those_whose_rows_are_here() -> None:
+    assert {task.name for task in tasks.PUBLISHED if task.ran_on} == {"aime24", "ceval", "gsm8k", "humaneval", "mbpp"}
+    assert all(task.size for task in tasks.PUBLISHED)
