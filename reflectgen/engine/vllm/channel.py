@@ -80,7 +80,11 @@ class Channel(NamedTuple):
     score: int
     zero: int
     confidence: int
-    top = 1
+
+    @property
+    def top(self) -> int:
+        """One: vLLM's server wants a number beside ids."""
+        return 1
 
     @property
     def ids(self) -> tuple[int, ...]:

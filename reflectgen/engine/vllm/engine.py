@@ -35,6 +35,7 @@ from reflectgen.types import Step
 HOTTEST = 2.0
 """Highest temperature that vLLM takes."""
 
+
 class VLLMEngine:
     """Draws and grades with vLLM, on one replica or many."""
 
@@ -73,7 +74,9 @@ class VLLMEngine:
     def branches(self, prompt: Sequence[int], n: int, sampling: Sampling, seed: int, pace: Pace = "free") -> list[Branch]:
         """`n` live branches from `prompt`; see `Engine.branches`. Call it inside a running event loop."""
         if sampling.temperature > HOTTEST:
-            raise OptionError(f"vLLM draws at temperatures up to {HOTTEST:g}, not at {sampling.temperature:g}: choose a lower one.")
+            raise OptionError(
+                f"vLLM draws at temperatures up to {HOTTEST:g}, not at {sampling.temperature:g}: choose a lower one."
+            )
         self.fleet.choose(len(prompt))
         tree = Tree(prompt, sampling, seed, pace, room(prompt, self.context), self.grammar, self)
         tree.ledger.forward_passes = None
@@ -147,12 +150,15 @@ class VLLMEngine:
         """One request, until it ends or the branch wants something else."""
         epoch, ask = branch.epoch, self._ask(branch)
         whole = len(ask.ids) == branch.length
+        wanted = True
         async with aclosing(self.fleet.draw(branch, ask)) as parts:
             async for part in parts:
                 branch.tree.ledger.tokens_prefilled += part.prefilled
-                for row in part.rows:
-                    if branch.state != "live" or branch.epoch != epoch or not _take(branch, row, whole):
-                        return
+                wanted = wanted and all(
+                    branch.state == "live" and branch.epoch == epoch and _take(branch, row, whole) for row in part.rows
+                )
+                if not wanted and not part.done:
+                    return
 
     def _ask(self, branch: Branch) -> Ask:
         """What `branch` needs next: tokens after all that it has written, or the grade of the state that it awaits."""

@@ -9,6 +9,8 @@ from reflectgen.errors import ModelError
 
 HEAD_KEY = "sprm_head"
 """Name in the model's configuration, through vLLM's `--hf-overrides`, of the folder that holds the head."""
+SPRM_TENSORS = frozenset({"up.weight", "up.bias", "down.weight", "down.bias"})
+"""What a head's own file holds, among the model's where it lies beside them: vLLM reads every file of weights in a folder."""
 PREFIX = "Reflective"
 """What our classes are called beside vLLM's own."""
 ARCHITECTURES = (

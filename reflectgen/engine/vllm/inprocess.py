@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from reflectgen.engine.vllm.channel import Reader, confidence
+from reflectgen.engine.vllm.channel import CONFIDENCE_K, Reader, confidence
 from reflectgen.engine.vllm.replica import STREAM, Ask, Lost, Measured, Part
 from reflectgen.errors import ModelError
 
@@ -59,14 +59,14 @@ class InProcess:
                 [completion] = output.outputs
                 prefilled = len(ask.ids) - (output.num_cached_tokens or 0) if first else 0
                 first = False
-                yield Part([self.reader.row(*pair) for pair in _rows(completion.logprobs)], prefilled)
+                yield Part([self.reader.row(*pair) for pair in _rows(completion.logprobs)], prefilled, output.finished)
 
     async def measure(self, ids: Sequence[int]) -> Measured:
         """Log-probs and confidences; see `Replica.measure`."""
         from vllm import SamplingParams
 
         params = SamplingParams(
-            temperature=0, max_tokens=1, prompt_logprobs=self._top, detokenize=False, flat_logprobs=True, skip_clone=True
+            temperature=0, max_tokens=1, prompt_logprobs=CONFIDENCE_K, detokenize=False, flat_logprobs=True, skip_clone=True
         )
         async with aclosing(self._generate(list(ids), params)) as outputs:
             async for output in outputs:
@@ -76,17 +76,13 @@ class InProcess:
 
     async def alive(self) -> bool:
         """Whether vLLM's own processes are."""
-        return not self._engine.errored
+        return self._engine is not None and not self._engine.errored
 
     async def close(self) -> None:
         """Stop vLLM."""
-        self._engine.shutdown()
-
-    @property
-    def _top(self) -> int:
-        from reflectgen.engine.vllm.channel import CONFIDENCE_K
-
-        return CONFIDENCE_K
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shutdown()
 
     def _params(self, ask: Ask) -> Any:
         from vllm import SamplingParams
@@ -141,7 +137,7 @@ def _start(options: Mapping[str, Any], gauge: Gauge) -> Any:
     except ImportError as error:
         raise ModelError(MISSING) from error
 
-    class Logger(StatLoggerBase):  # type: ignore[misc]
+    class Logger(StatLoggerBase):
         """Keeps the newest figures."""
 
         def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:

@@ -27,7 +27,7 @@ from vllm.distributed import get_pp_group
 from vllm.model_executor.models.registry import ModelRegistry
 
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, DEPTH, REACH, Channel, reserve
-from reflectgen.engine.vllm.heads import HEAD_KEY, PREFIX, check_head
+from reflectgen.engine.vllm.heads import HEAD_KEY, PREFIX, SPRM_TENSORS, check_head
 from reflectgen.errors import ModelError
 from reflectgen.model.checkpoint import load_head
 from reflectgen.model.head import SPRMHead
@@ -123,10 +123,6 @@ class Reflective:
             raise ModelError("Steps are not graded under speculative decoding: leave --speculative-config out.")
         if getattr(vllm_config.parallel_config, "enable_batch_sharded_sampling", False):
             raise ModelError("Steps are not graded under batch-sharded sampling: leave --enable-batch-sharded-sampling out.")
-
-
-SPRM_TENSORS = frozenset({"up.weight", "up.bias", "down.weight", "down.bias"})
-"""What a head's own file holds; vLLM reads every safetensors file in a folder."""
 
 
 def reflective(base: type[nn.Module]) -> type[nn.Module]:

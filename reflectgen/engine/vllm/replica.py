@@ -39,7 +39,9 @@ class Part:
 
     rows: list[Row]
     prefilled: int = 0
-    """Tokens of the request that had to be computed, since no cache held them; told once."""
+    """Tokens of the request that had to be computed, since no cache held them; over all parts they add up."""
+    done: bool = False
+    """Whether no token is drawn any more; parts may follow that only count."""
 
 
 @dataclass(frozen=True, slots=True)
