@@ -37,4 +37,4 @@ def serve_engine(
         name, head=head, mapped=True, allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code
     )
     flags = [*context.args, "--trust-remote-code"] if trust_remote_code else context.args
-    serve(name, reflective, head, flags, dtype)
+    serve(name, reflective, head, flags, called=model, dtype=dtype)

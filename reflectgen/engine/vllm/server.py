@@ -57,6 +57,7 @@ class Server:
             headers=credentials(), timeout=httpx2.Timeout(None, connect=ANSWER), limits=httpx2.Limits(max_connections=None)
         )
         self._metrics = {PRESSURE: 0.0, WAITING: 0.0}
+        self._streams = 0
         self._deadlines: set[asyncio.Timeout] = set()
         self._watch: asyncio.Task[None] | None = None
 
@@ -166,6 +167,9 @@ class Server:
     @asynccontextmanager
     async def _post(self, body: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
         """An answer that began well; where the server is full the request is made again after a pulse."""
+        self._streams += 1
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.get_running_loop().create_task(self._keep_looking())
         try:
             while True:
                 async with self._client.stream("POST", f"{self.name}/completions", json=body) as response:
@@ -180,6 +184,8 @@ class Server:
             raise Lost("it answers no more") from None
         except httpx2.HTTPError as error:
             raise Lost(f"{type(error).__name__} {error}".strip()) from None
+        finally:
+            self._streams -= 1
 
     def _fault(self, status: int, answer: Any) -> Exception:
         """What the server's refusal means: the request is wrong, or it cannot go on."""
@@ -200,9 +206,7 @@ class Server:
 
     @contextmanager
     def _watched(self) -> Iterator[asyncio.Timeout]:
-        """A deadline that passes when the server is lost; it is looked at while there is one."""
-        if self._watch is None or self._watch.done():
-            self._watch = asyncio.get_running_loop().create_task(self._keep_looking())
+        """A deadline that passes when the server is lost."""
         deadline = asyncio.timeout(None)
         self._deadlines.add(deadline)
         try:
@@ -211,8 +215,9 @@ class Server:
             self._deadlines.discard(deadline)
 
     async def _keep_looking(self) -> None:
+        """Look at the server while there are streams; end them where it is lost."""
         missed = 0
-        while self._deadlines:
+        while self._streams:
             missed = 0 if await self._look() else missed + 1
             if missed == MISSES:
                 for deadline in self._deadlines:

@@ -23,10 +23,12 @@ from reflectgen.model.tokenizer import load_tokenizer
 OVERRIDES, NAMES = "--hf-overrides", "--served-model-name"
 
 
-def serve(name: str | Path, model: ReflectiveModel, head: str | Path | None, flags: Sequence[str], dtype: str = "auto") -> None:
+def serve(
+    name: str | Path, model: ReflectiveModel, head: str | Path | None, flags: Sequence[str], *, called: str, dtype: str = "auto"
+) -> None:
     """Serve the model called `name` until interrupted; `head` is what the user called its head, None for the model's own.
 
-    `flags` are vLLM's. Raises `ModelError` where vLLM is missing or cannot carry the head, `OptionError` for a flag that
+    `called` is what requests call the model, and `flags` are vLLM's. Raises `ModelError` where vLLM is missing or cannot carry the head, `OptionError` for a flag that
     cannot be.
     """
     try:
@@ -34,10 +36,12 @@ def serve(name: str | Path, model: ReflectiveModel, head: str | Path | None, fla
     except ImportError as error:
         raise ModelError(MISSING) from error
     with head_folder(name, model, head) as folder:
-        run(arguments(name, model, folder, flags, dtype))
+        run(arguments(name, model, folder, flags, called=called, dtype=dtype))
 
 
-def arguments(name: str | Path, model: ReflectiveModel, head: Path, flags: Sequence[str], dtype: str = "auto") -> list[str]:
+def arguments(
+    name: str | Path, model: ReflectiveModel, head: Path, flags: Sequence[str], *, called: str, dtype: str = "auto"
+) -> list[str]:
     """vLLM's arguments: the model's folder, what the plug-in needs, and then `flags`, which may override the precision."""
     if model.head is None:
         raise ModelError(f"{name} has no SPRM head: give one with --head, or start vLLM itself, which needs no plug-in then.")
@@ -50,7 +54,7 @@ def arguments(name: str | Path, model: ReflectiveModel, head: Path, flags: Seque
     told = {**overrides(architecture(model), str(head)), **_overrides(given)}
     mark = signature(fingerprint(model.backbone), head_fingerprint(model.head))
     return [
-        options["model"], "--dtype", options["dtype"], OVERRIDES, json.dumps(told), NAMES, *(names or [str(name)]), mark,
+        options["model"], "--dtype", options["dtype"], OVERRIDES, json.dumps(told), NAMES, *(names or [called]), mark,
         "--enable-prompt-tokens-details", *rest,
     ]  # fmt: skip
 
