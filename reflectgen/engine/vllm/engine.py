@@ -17,6 +17,7 @@ both top-k and top-p are set, top-p is taken of what top-k left.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 
@@ -55,6 +56,15 @@ class VLLMEngine:
     def failures(self) -> list[Failure]:
         """Every time that a branch lost its replica."""
         return self.fleet.failures
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Which replicas were lost, why, and to how many branches."""
+        counts = Counter((failure.replica, failure.reason) for failure in self.failures)
+        return [
+            f"{replica} was lost {count} times ({reason}): branches went on where they could."
+            for (replica, reason), count in counts.items()
+        ]
 
     @property
     def pressure(self) -> float:

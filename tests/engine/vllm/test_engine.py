@@ -120,6 +120,7 @@ async def test_a_replica_that_dies_loses_no_token_and_doubles_none(head: dict[st
     assert {failure.replica for failure in surviving.failures} == {"dying"}
     assert {failure.reason for failure in surviving.failures} == {"it was killed"}
     assert all(failure.branch for failure in surviving.failures)
+    assert [note for note in surviving.notes if note.startswith("dying was lost ") and "(it was killed)" in note]
     compare(branches)
     await surviving.close()
     assert dying.closed
