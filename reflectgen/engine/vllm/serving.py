@@ -28,8 +28,8 @@ def serve(
 ) -> None:
     """Serve the model called `name` until interrupted; `head` is what the user called its head, None for the model's own.
 
-    `called` is what requests call the model, and `flags` are vLLM's. Raises `ModelError` where vLLM is missing or cannot carry the head, `OptionError` for a flag that
-    cannot be.
+    `called` is what requests call the model, and `flags` are vLLM's. Raises `ModelError` where vLLM is missing or cannot
+    carry the head, `OptionError` for a flag that cannot be.
     """
     try:
         import vllm  # noqa: F401

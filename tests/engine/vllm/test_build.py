@@ -73,9 +73,12 @@ def test_many_addresses_share_the_work() -> None:
 
 
 def test_a_server_that_dies_in_the_middle_is_told_in_the_results_notes() -> None:
-    with vllm_server.serve() as steady, vllm_server.serve(breaks_after=3, ill=True) as dying:
-        with load("tiny", engine=f"{dying.url},{steady.url}") as reflector:
-            result = reflector.solve(PROBLEM, k=4, max_tokens=20)
+    with (
+        vllm_server.serve() as steady,
+        vllm_server.serve(breaks_after=3, ill=True) as dying,
+        load("tiny", engine=f"{dying.url},{steady.url}") as reflector,
+    ):
+        result = reflector.solve(PROBLEM, k=4, max_tokens=20)
     assert {trajectory.error for trajectory in result.trajectories} == {None}
     assert [note for note in result.notes if dying.url in note and "its stream ended too early" in note]
 
