@@ -14,6 +14,7 @@ from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
 from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.types import Result
 
 OPTIONS: dict[str, Any] = {
     "enforce_eager": True,
@@ -48,3 +49,11 @@ def compare(model: ReflectiveModel, branches: Sequence[Branch]) -> int:
         steps = grade_trace(model, branch.tree.grammar, branch.tree.prompt, branch.ids, branch.forced)
         assert_equal_steps(branch.steps, steps[: len(branch.steps)])
     return sum(len(branch.steps) for branch in branches)
+
+
+def regrade(model: ReflectiveModel, grammar: Grammar, prompt: Sequence[int], result: Result) -> int:
+    """As `compare`, of a finished search."""
+    for one in result.trajectories:
+        steps = grade_trace(model, grammar, prompt, one.token_ids, one.forced_spans)
+        assert_equal_steps(one.steps, steps[: len(one.steps)])
+    return sum(len(one.steps) for one in result.trajectories)
