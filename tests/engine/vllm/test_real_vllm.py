@@ -16,7 +16,12 @@ from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.shipped import open_model
 
 pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
-pytestmark = [pytest.mark.vllm, pytest.mark.real, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.real,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # vLLM leaves a socket context open
+]
 
 NAME = "qwen2.5-coder-0.5b"
 PROBLEMS = ["Ann has 3 boxes of 4 pens and gives 5 away. How many pens has she?", "What is 17 times 6?"]

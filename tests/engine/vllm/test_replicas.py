@@ -26,7 +26,11 @@ from reflectgen.reflector import Reflector
 from reflectgen.tasks import wordproblems
 
 pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # vLLM leaves a socket context open
+]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(12)]
 ASKED: dict[str, Any] = {"k": 4, "max_tokens": 150, "temperature": 1.0}

@@ -28,7 +28,12 @@ from reflectgen.reflector import Reflector
 from reflectgen.tasks import wordproblems
 
 pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
-pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # vLLM leaves a socket context open
+]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(16)]
 FREE = Sampling(temperature=1.0, top_p=1.0, max_tokens=120, answer_tokens=40)
@@ -133,8 +138,7 @@ async def test_given_traces_are_graded_as_by_a_plain_forward(
 
 @pytest.mark.parametrize("strategy", sorted(search.STRATEGIES))
 async def test_every_strategy_runs_over_it(tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, strategy: str) -> None:
-    settings = {"warmup": 2} if strategy == "deepconf" else {}
-    request = tiny.request(PROBLEMS[2], k=4, strategy=strategy, max_tokens=120, seed=3, settings=settings)
+    request = tiny.request(PROBLEMS[2], k=4, strategy=strategy, max_tokens=120, seed=3)
     engine = engine_like(shared)
     result = await search.named(strategy)(engine, request)
     await released(engine)
@@ -175,7 +179,8 @@ async def test_draws_follow_the_distribution_and_never_hit_a_reserved_id(
     branches = engine.branches(prompt, 1500, sampling, seed=5)
     await tokens_of(branches)
     counts = Counter(branch.ids[0] for branch in branches)
-    logits = plain(torch.tensor([prompt])).logits[0, -1].double() / 2
+    with torch.inference_mode():
+        logits = plain(torch.tensor([prompt])).logits[0, -1].double() / 2
     weights = logits.softmax(-1)
     common = [token for token in range(len(weights)) if weights[token] * 1500 >= 5]
     rest = 1500 - sum(counts[token] for token in common)
@@ -223,6 +228,6 @@ async def test_without_a_head_it_draws_and_measures(shared: VLLMEngine, tiny: Re
     assert compare(bare, branches) > 4
 
 
-def test_an_option_that_vllm_does_not_know_is_refused() -> None:
+async def test_an_option_that_vllm_does_not_know_is_refused() -> None:
     with pytest.raises(ModelError, match="no option 'tensor_parallel'"):
         load("tiny", engine="vllm", engine_options={"tensor_parallel": 2})
