@@ -81,23 +81,22 @@ def load(
     grader = reflective if prm is None else open_model(locate(prm), **options)
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
     prompting = _prompting(reflective.prompt_config(tokenizer), prompt)
-    kind_name = "vllm" if urls else engine
-    identity = _identity(str(model), reflective, kind_name if prm is None else f"{kind_name}+separate", prompting, grader)
-    frontier = _frontier(name if own_head is None else own_head, identity.backbone)
-    built = kind.build(
-        Setup(
-            name=name,
-            model=reflective,
-            grammar=grammar(reflective, tokenizer, step_rule, prompting, grader),
-            device=device,
-            dtype=dtype,
-            kv_budget=kv_budget,
-            options=engine_options or {},
-            urls=urls,
-            allow_backbone_mismatch=allow_backbone_mismatch,
-            trust_remote_code=trust_remote_code,
-        )
+    setup = Setup(
+        name=name,
+        model=reflective,
+        grammar=grammar(reflective, tokenizer, step_rule, prompting, grader),
+        device=device,
+        dtype=dtype,
+        kv_budget=kv_budget,
+        options=engine_options or {},
+        urls=urls,
+        allow_backbone_mismatch=allow_backbone_mismatch,
+        trust_remote_code=trust_remote_code,
     )
+    called = ("vllm" if urls else engine) + ("" if prm is None else "+separate")
+    identity = _identity(str(model), reflective, called, kind.precision(setup), prompting, grader)
+    frontier = _frontier(name if own_head is None else own_head, identity.backbone)
+    built = kind.build(setup)
     if prm is not None:
         built = _separate(built, grader, load_tokenizer(locate(prm), trust_remote_code=trust_remote_code))
     return Reflector(
@@ -123,7 +122,9 @@ def _prompting(own: PromptConfig, given: PromptConfig | Callable[[PromptConfig],
     return given if isinstance(given, PromptConfig) else given(own)
 
 
-def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConfig, grader: ReflectiveModel) -> Identity:
+def _identity(
+    name: str, model: ReflectiveModel, engine: str, dtype: str, prompt: PromptConfig, grader: ReflectiveModel
+) -> Identity:
     from reflectgen.model.fingerprint import fingerprint, head_fingerprint
 
     return Identity(
@@ -131,7 +132,7 @@ def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConf
         backbone=fingerprint(model.backbone),
         head=head_fingerprint(grader.head) if grader.head else "",
         engine=engine,
-        dtype=str(next(model.backbone.parameters()).dtype).removeprefix("torch."),
+        dtype=dtype,
         parameters=sum(parameter.numel() for parameter in model.backbone.parameters()),
         prompt=prompt,
     )
@@ -251,6 +252,16 @@ class Setup:
     trust_remote_code: bool = False
 
 
+def _loaded(setup: Setup) -> str:
+    """The precision that the weights were loaded in."""
+    return str(next(setup.model.backbone.parameters()).dtype).removeprefix("torch.")
+
+
+def _unknown(setup: Setup) -> str:
+    """A server does not tell its precision."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineKind:
     """How to put one kind of engine under a model."""
@@ -258,6 +269,8 @@ class EngineKind:
     attention: Callable[[], str | None]
     """Attention implementation that the backbone is to be loaded with; None for transformers' default."""
     build: Callable[[Setup], Engine]
+    precision: Callable[[Setup], str] = _loaded
+    """What the backbone computes in; empty where that is not known."""
     mapped: bool = False
     """Whether the engine loads the weights itself, so that they are left on the disk here."""
 
@@ -301,6 +314,12 @@ def _naive(setup: Setup) -> Engine:
     return NaiveEngine(setup.model, setup.grammar, setup.model.context)
 
 
+def _vllm_precision(setup: Setup) -> str:
+    from reflectgen.engine.vllm.build import precision
+
+    return precision(setup.model, setup.device, setup.dtype)
+
+
 def _vllm(setup: Setup) -> Engine:
     from reflectgen.engine.vllm.build import in_process
 
@@ -328,9 +347,9 @@ def _servers(setup: Setup) -> Engine:
 ENGINES: dict[str, EngineKind] = {
     "local": EngineKind(attention=_local_attention, build=_local),
     "naive": EngineKind(attention=lambda: None, build=_naive),
-    "vllm": EngineKind(attention=lambda: None, build=_vllm, mapped=True),
+    "vllm": EngineKind(attention=lambda: None, build=_vllm, precision=_vllm_precision, mapped=True),
 }
 """Name -> kind of engine."""
 
-SERVERS = EngineKind(attention=lambda: None, build=_servers, mapped=True)
+SERVERS = EngineKind(attention=lambda: None, build=_servers, precision=_unknown, mapped=True)
 """What takes the place of a name where addresses of vLLM servers are given."""

@@ -85,7 +85,7 @@ def tables() -> str:
     ]
     for group in groups():
         kept, shape = group.kv * LONGEST, group.shape
-        head = head_parameters(HeadConfig(hidden_size=shape.hidden))
+        head = head_parameters(HeadConfig(hidden_size=shape.hidden, width=2 * shape.hidden))
         lines.append(
             f"| {group.name} | {group.gpus} | {group.weights / GB:.1f} | {group.kv / 1024:.0f} | {kept / GB:.2f} | "
             f"{K * kept / GB:.0f} | {group.branches} | {group.step(group.branches) * 1e3:.1f} | "

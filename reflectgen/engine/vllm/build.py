@@ -78,11 +78,15 @@ def vllm_options(name: str | Path, model: ReflectiveModel, graded: bool, device:
     """vLLM's options that follow from the model: where it lies and in what precision; raises for a class without the seams."""
     if graded:
         overrides(architecture(model), "")
-    folder = backbone_source(resolve(name)).folder
-    config: Any = model.backbone.config
+    return {"model": str(backbone_source(resolve(name)).folder), "dtype": precision(model, device, dtype)}
+
+
+def precision(model: ReflectiveModel, device: str, dtype: str) -> str:
+    """What vLLM is told to compute in: the dtype of that name, "auto" resolved as for every engine."""
+    stored = model.backbone.config.dtype  # type: ignore[union-attr]
     parameters = sum(parameter.numel() for parameter in model.backbone.parameters())
-    chosen = resolve_dtype(dtype, resolve_device(device), config.dtype, lambda: parameters) or config.dtype
-    return {"model": str(folder), "dtype": str(chosen).removeprefix("torch.")}
+    chosen = resolve_dtype(dtype, resolve_device(device), stored, lambda: parameters)
+    return str(chosen or stored).removeprefix("torch.")
 
 
 def architecture(model: ReflectiveModel) -> str:

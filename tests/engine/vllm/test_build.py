@@ -48,7 +48,7 @@ def tiny() -> ReflectiveModel:
 
 def test_over_an_address_all_is_drawn_and_graded_there() -> None:
     with vllm_server.serve() as behaviour, load("tiny", engine=behaviour.url) as reflector:
-        assert reflector.identity.engine == "vllm"
+        assert (reflector.identity.engine, reflector.identity.dtype) == ("vllm", "")
         prompt = reflector.encode(PROBLEM)
         result = reflector.solve(PROBLEM, k=2, max_tokens=30, seed=1)
         graded = reflector.score(prompt, result.trajectories[0].token_ids)
