@@ -135,9 +135,10 @@ def kill_in_mid_step(engine: VLLMEngine, server: subprocess.Popen[bytes]) -> Non
         {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"},
         {"pipeline_parallel_size": 2, "distributed_executor_backend": "mp"},
         {"enable_lora": True, "max_lora_rank": 8},
+        {"enforce_eager": False},
     ],
-    ids=["tensor parallel", "pipeline parallel", "LoRA"],
+    ids=["tensor parallel", "pipeline parallel", "LoRA", "compiled"],
 )
-def test_a_split_model_grades_alike(plain: ReflectiveModel, split: dict[str, Any]) -> None:
+def test_a_model_that_is_split_or_compiled_grades_alike(plain: ReflectiveModel, split: dict[str, Any]) -> None:
     with load("tiny", engine="vllm", engine_options={**OPTIONS, **split}) as reflector:
         check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
