@@ -38,7 +38,7 @@ from reflectgen.engine.vllm.fleet import Fleet
 from reflectgen.engine.vllm.heads import overrides
 from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.load import locate
-from reflectgen.model.checkpoint import write_head
+from reflectgen.model.checkpoint import HEAD_FILE, write_head
 
 
 class OneLogprob:
@@ -119,7 +119,12 @@ def replicas(bench: Bench, model: str, dtype: str, options: Mapping[str, Any], f
     own = {**vllm_options(locate(model), bench.plain, True, "cpu", dtype), **options}
     reader: Reader = reader_of(bench.plain, replace(bench.grammar, pool="token"))
     with_head = overrides(type(bench.plain.backbone).__name__, str(folder))
-    return InProcess(reader, {**own, "hf_overrides": with_head}), InProcess(OneLogprob(), own)
+    bare = folder / "bare"
+    bare.mkdir()
+    for file in Path(own["model"]).iterdir():
+        if file.name != HEAD_FILE:
+            (bare / file.name).symlink_to(file)
+    return InProcess(reader, {**own, "hf_overrides": with_head}), InProcess(OneLogprob(), {**own, "model": str(bare)})
 
 
 def main() -> None:

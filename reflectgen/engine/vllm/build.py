@@ -12,10 +12,10 @@ from reflectgen.engine.vllm.channel import Plain, Reader, reserve
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
 from reflectgen.engine.vllm.greeting import greet
-from reflectgen.engine.vllm.heads import check_head, overrides
+from reflectgen.engine.vllm.heads import NO_HEAD, check_head, overrides
 from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.errors import OptionError
-from reflectgen.model.checkpoint import backbone_source, write_head
+from reflectgen.model.checkpoint import HEAD_FILE, backbone_source, write_head
 from reflectgen.model.fingerprint import fingerprint, head_fingerprint
 from reflectgen.model.placement import resolve_device, resolve_dtype
 from reflectgen.model.reflective import ReflectiveModel
@@ -46,6 +46,8 @@ def in_process(
         **(options or {}),
     }
     if not grammar.reads:
+        if (Path(given["model"]) / HEAD_FILE).is_file():  # which vLLM's own class would take for weights of the model
+            given["hf_overrides"] = {**overrides(architecture(model), NO_HEAD), **given.get("hf_overrides", {})}
         return VLLMEngine(Fleet([InProcess(reader, given)]), grammar)
     with tempfile.TemporaryDirectory(prefix="reflectgen-head-") as folder:
         config = model.config
@@ -83,7 +85,8 @@ def vllm_options(name: str | Path, model: ReflectiveModel, graded: bool, device:
 
 def precision(model: ReflectiveModel, device: str, dtype: str) -> str:
     """What vLLM is told to compute in: the dtype of that name, "auto" resolved as for every engine."""
-    stored = model.backbone.config.dtype  # type: ignore[union-attr]
+    config: Any = model.backbone.config
+    stored = config.dtype
     parameters = sum(parameter.numel() for parameter in model.backbone.parameters())
     chosen = resolve_dtype(dtype, resolve_device(device), stored, lambda: parameters)
     return str(chosen or stored).removeprefix("torch.")

@@ -9,6 +9,8 @@ from reflectgen.errors import ModelError
 
 HEAD_KEY = "sprm_head"
 """Name in the model's configuration, through vLLM's `--hf-overrides`, of the folder that holds the head."""
+NO_HEAD = ""
+"""What stands there for no head: our class then only leaves the head's file alone."""
 SPRM_TENSORS = frozenset({"up.weight", "up.bias", "down.weight", "down.bias"})
 """What a head's own file holds, among the model's where it lies beside them: vLLM reads every file of weights in a folder."""
 PREFIX = "Reflective"

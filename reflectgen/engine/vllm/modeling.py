@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from vllm.distributed import get_pp_group
 from vllm.model_executor.models.registry import ModelRegistry
 
+from reflectgen.config import HeadConfig
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, DEPTH, REACH, Channel, reserve
-from reflectgen.engine.vllm.heads import HEAD_KEY, PREFIX, SPRM_TENSORS, check_head
+from reflectgen.engine.vllm.heads import HEAD_KEY, NO_HEAD, PREFIX, SPRM_TENSORS, check_head
 from reflectgen.errors import ModelError
 from reflectgen.model.checkpoint import load_head
 from reflectgen.model.head import SPRMHead
@@ -42,23 +43,24 @@ SEAMS = ("forward", "compute_logits", "load_weights", "set_aux_hidden_state_laye
 class Reflective:
     """The mix-in: a vLLM causal language model whose logits say how its steps are graded (`reflectgen.engine.vllm.channel`)."""
 
-    sprm_head: SPRMHead
+    sprm_head: SPRMHead | None
+    """None on all pipeline ranks but the last, and where a folder with a head is to be run without it."""
     channel: Channel
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
         self._refuse(vllm_config)
-        if not get_pp_group().is_last_rank:
-            return
+        self.sprm_head = None
         model_config = vllm_config.model_config
         config = model_config.hf_text_config
-        self.sprm_head = load_head(getattr(model_config.hf_config, HEAD_KEY, model_config.model)).head.eval()
-        check_head(self.sprm_head.config)
-        self._check_width(config.hidden_size)
-        self.channel = reserve(load_tokenizer(model_config.tokenizer), config.vocab_size)
-        self._tap(model_config.hf_config, config.num_hidden_layers)
+        place = getattr(model_config.hf_config, HEAD_KEY, model_config.model)
+        if place == NO_HEAD or not get_pp_group().is_last_rank:
+            return
         parameter = next(self.parameters())  # type: ignore[attr-defined]
-        self.sprm_head.to(parameter.device)
+        self.sprm_head = load_head(place).head.eval().to(parameter.device)
+        self._check(self.sprm_head.config, config.hidden_size)
+        self.channel = reserve(load_tokenizer(model_config.tokenizer), config.vocab_size)
+        self._tap(self.sprm_head.config, model_config.hf_config, config.num_hidden_layers)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Final states (N, D); on the last rank with the states that the head reads beside them (N, 2 D)."""
@@ -70,12 +72,14 @@ class Reflective:
 
     def compute_logits(self, states: Tensor, *args: Any, **kwargs: Any) -> Tensor | None:
         """Logits (R, V) in fp32 of rows that `forward` returned, what the channel says among them."""
+        if self.sprm_head is None:
+            return super().compute_logits(states, *args, **kwargs)  # type: ignore[misc]
         final, features = states, states
         width = self.sprm_head.config.hidden_size
         if states.shape[-1] == 2 * width:
             final, features = (part.contiguous() for part in states.split(width, dim=-1))
         logits: Tensor | None = super().compute_logits(final, *args, **kwargs)  # type: ignore[misc]
-        return None if logits is None else self._tell(logits.float(), features)
+        return None if logits is None else self._tell(self.sprm_head, logits.float(), features)
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
         """The backbone's own; the head came from its own file, which may lie among them."""
@@ -84,23 +88,22 @@ class Reflective:
         loaded: set[str] = super().load_weights(pair for pair in weights if pair[0] not in mine)  # type: ignore[misc]
         return loaded | state
 
-    def _tell(self, logits: Tensor, features: Tensor) -> Tensor:
+    def _tell(self, head: SPRMHead, logits: Tensor, features: Tensor) -> Tensor:
         """Write the channel's three columns into logits (R, V)."""
         score, zero, confidence = self.channel
         for column in self.channel:
             logits[:, column] = -torch.inf
         top = logits.topk(min(CONFIDENCE_K, logits.shape[-1] - len(self.channel)), dim=-1).values  # (R, k)
         base = top[:, 0] - DEPTH
-        if self.sprm_head.config.norm and self.sprm_head.config.layer != -1:
+        if head.config.norm and head.config.layer != -1:
             features = self.model.norm(features)  # type: ignore[attr-defined]
-        logits[:, score] = base + self.sprm_head(features).clamp(-REACH, REACH)
+        logits[:, score] = base + head(features).clamp(-REACH, REACH)
         logits[:, zero] = base
         logits[:, confidence] = top.mean(dim=-1) - DEPTH
         return logits
 
-    def _tap(self, hf_config: Any, blocks: int) -> None:
+    def _tap(self, head: HeadConfig, hf_config: Any, blocks: int) -> None:
         """Let the backbone return the states that the head reads, unless they are the final ones."""
-        head = self.sprm_head.config
         if head.layer == -1 and head.norm:
             return
         layer = blocks + 1 + head.layer
@@ -113,10 +116,12 @@ class Reflective:
         setattr(hf_config, AUX_KEY, [layer])
         self.set_aux_hidden_state_layers((layer,))  # type: ignore[attr-defined]
 
-    def _check_width(self, width: int) -> None:
-        asked = self.sprm_head.config.hidden_size
-        if asked != width:
-            raise ModelError(f"The head reads states of width {asked}, but this backbone's have {width}: it is another model.")
+    def _check(self, head: HeadConfig, width: int) -> None:
+        check_head(head)
+        if head.hidden_size != width:
+            raise ModelError(
+                f"The head reads states of width {head.hidden_size}, but this backbone's have {width}: it is another model."
+            )
 
     def _refuse(self, vllm_config: Any) -> None:
         if vllm_config.speculative_config is not None:

@@ -133,7 +133,11 @@ def kill_in_mid_step(engine: VLLMEngine, server: subprocess.Popen[bytes]) -> Non
     "split",
     [
         {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"},
-        {"pipeline_parallel_size": 2, "distributed_executor_backend": "mp"},
+        {
+            "pipeline_parallel_size": 2,
+            "distributed_executor_backend": "mp",
+            "enforce_eager": False,
+        },  # its CPU needs the warm-up
         {"enable_lora": True, "max_lora_rank": 8},
         {"enforce_eager": False},
     ],
