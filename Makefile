@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install --quiet --constraint constraints.txt
 PROBLEM := "Mia has 33 pens. On Monday, 2 children take 2 each. On Tuesday, 7 are gone. \
 On Wednesday, the pile becomes 2 times as big. How many pens are there in the end?"
 
-.PHONY: help demo test test-harness test-browser check bench build docs cli-reference picture format clean
+.PHONY: help demo test test-harness test-browser test-vllm check bench build docs cli-reference picture format clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ test-harness: $(VENV)/.harness  ## the tests inside lm-evaluation-harness and In
 
 test-browser: $(VENV)/.browser  ## the viewer's tests, which need a chromium on the path
 	$(RUN) -m pytest -m browser tests/viewer
+
+test-vllm:  ## the tests of vLLM itself on the CPU, in .venv-vllm; skipped where that cannot be made
+	@if PYTHON=$(PYTHON) bash tools/vllm_environment.sh .venv-vllm; then \
+	  OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest -m "$(if $(REFLECTGEN_REAL_MODELS),vllm,vllm and not real)" tests/engine/vllm; \
+	else echo "test-vllm: skipped, for the reason above."; fi
 
 check: $(VENV)/.dev  ## lint, format, types, import levels, links, command reference
 	$(VENV)/bin/ruff check .
@@ -56,7 +61,7 @@ format: $(VENV)/.dev  ## mend lint and format where that can be done alone
 	$(VENV)/bin/ruff format .
 
 clean:  ## remove what these commands made, .venv too
-	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-vllm dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(RUN):
 	$(PYTHON) -m venv $(VENV)

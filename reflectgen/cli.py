@@ -23,6 +23,7 @@ from reflectgen.commands import (
     rollout,
     rollouts,
     score,
+    serve_engine,
     solve,
     study,
     train,
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("score")(score.score)
+app.command("serve-engine", context_settings=serve_engine.PASSED_ON)(serve_engine.serve_engine)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.command("import")(heads.import_head)

@@ -6,8 +6,8 @@ Importing this imports no torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     kv_budget: int | None = None,
+    engine_options: Mapping[str, Any] | None = None,
     step_rule: str | None = None,
     prompt: PromptConfig | Callable[[PromptConfig], PromptConfig] | None = None,
     prm: str | Path | None = None,
@@ -51,14 +52,16 @@ def load(
 
     `model` is "tiny" (bundled), a Hub name, a folder, a `.gguf` file or a folder with a head that names its backbone; a model
     without a head gets the one that ships for it (`reflectgen.zoo`), if any. `head` overrides the model's, and "none" leaves
-    it away. `engine` is a name in `ENGINES`; `kv_budget` is the memory for the cache in bytes (None: chosen by the engine);
+    it away. `engine` is a name in `ENGINES`, or the addresses of running vLLM servers, joined by commas; `kv_budget` is the
+    memory for the cache in bytes (None: chosen by the engine) and `engine_options` are vLLM's own, in this process;
     `step_rule` overrides the head's (`reflectgen.steps.PRESETS`); `prompt` takes the place of what the model's files say
     about prompts, or makes it from that, as `Task.prompt` does. `prm` names a model of the same vocabulary whose head is to
     grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline. A `frontier.json` beside
     the head, or beside the model whose head it is, tells the strategy "auto" what was measured.
     Raises `OptionError` for an unknown name and `ModelError` where the model or the head cannot be loaded.
     """
-    kind = registry.find("engine", engine, ENGINES)
+    urls = _urls(engine)
+    kind = SERVERS if urls else registry.find("engine", engine, ENGINES)
     if step_rule is not None:
         check_rule(step_rule)
     if prm is not None and head is not None:
@@ -74,13 +77,26 @@ def load(
     }
     name = locate(model)
     own_head = head if prm is None else NO_HEAD
-    reflective = open_model(name, head=own_head, attn_implementation=kind.attention(), **options)
+    reflective = open_model(name, head=own_head, attn_implementation=kind.attention(), mapped=kind.mapped, **options)
     grader = reflective if prm is None else open_model(locate(prm), **options)
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
     prompting = _prompting(reflective.prompt_config(tokenizer), prompt)
-    identity = _identity(str(model), reflective, engine if prm is None else f"{engine}+separate", prompting, grader)
+    setup = Setup(
+        name=name,
+        model=reflective,
+        grammar=grammar(reflective, tokenizer, step_rule, prompting, grader),
+        device=device,
+        dtype=dtype,
+        kv_budget=kv_budget,
+        options=engine_options or {},
+        urls=urls,
+        allow_backbone_mismatch=allow_backbone_mismatch,
+        trust_remote_code=trust_remote_code,
+    )
+    called = ("vllm" if urls else engine) + ("" if prm is None else "+separate")
+    identity = _identity(str(model), reflective, called, kind.precision(setup), prompting, grader)
     frontier = _frontier(name if own_head is None else own_head, identity.backbone)
-    built = kind.build(reflective, grammar(reflective, tokenizer, step_rule, prompting, grader), kv_budget)
+    built = kind.build(setup)
     if prm is not None:
         built = _separate(built, grader, load_tokenizer(locate(prm), trust_remote_code=trust_remote_code))
     return Reflector(
@@ -137,7 +153,9 @@ def _prompting(own: PromptConfig, given: PromptConfig | Callable[[PromptConfig],
     return given if isinstance(given, PromptConfig) else given(own)
 
 
-def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConfig, grader: ReflectiveModel) -> Identity:
+def _identity(
+    name: str, model: ReflectiveModel, engine: str, dtype: str, prompt: PromptConfig, grader: ReflectiveModel
+) -> Identity:
     from reflectgen.model.fingerprint import fingerprint, head_fingerprint
 
     return Identity(
@@ -145,7 +163,7 @@ def _identity(name: str, model: ReflectiveModel, engine: str, prompt: PromptConf
         backbone=fingerprint(model.backbone),
         head=head_fingerprint(grader.head) if grader.head else "",
         engine=engine,
-        dtype=str(next(model.backbone.parameters()).dtype).removeprefix("torch."),
+        dtype=dtype,
         parameters=sum(parameter.numel() for parameter in model.backbone.parameters()),
         prompt=prompt,
     )
@@ -245,14 +263,58 @@ def _own_sampling(model: ReflectiveModel) -> Sampling:
     return Sampling.parse(given, "The model's generation_config.json")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What an engine is built from."""
+
+    name: str | Path
+    """What the loader can find the model by."""
+    model: ReflectiveModel
+    grammar: Grammar
+    device: str = "auto"
+    dtype: str = "auto"
+    kv_budget: int | None = None
+    """Bytes of the cache; None: the engine's own choice."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The engine's own."""
+    urls: Sequence[str] = ()
+    """Addresses of running servers."""
+    allow_backbone_mismatch: bool = False
+    trust_remote_code: bool = False
+
+
+def _loaded(setup: Setup) -> str:
+    """The precision that the weights were loaded in."""
+    return str(next(setup.model.backbone.parameters()).dtype).removeprefix("torch.")
+
+
+def _unknown(setup: Setup) -> str:
+    """A server does not tell its precision."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineKind:
     """How to put one kind of engine under a model."""
 
     attention: Callable[[], str | None]
     """Attention implementation that the backbone is to be loaded with; None for transformers' default."""
-    build: Callable[[ReflectiveModel, Grammar, int | None], Engine]
-    """From the model, its grammar and the bytes of its cache (None: the engine's own choice) to the engine."""
+    build: Callable[[Setup], Engine]
+    precision: Callable[[Setup], str] = _loaded
+    """What the backbone computes in; empty where that is not known."""
+    mapped: bool = False
+    """Whether the engine loads the weights itself, so that they are left on the disk here."""
+
+
+def _urls(engine: str) -> list[str]:
+    """The addresses in an engine's name; none in one of `ENGINES`."""
+    parts = [part.strip() for part in engine.split(",")]
+    return parts if all(part.startswith(("http://", "https://")) for part in parts) else []
+
+
+def _no_options(setup: Setup, name: str) -> None:
+    if setup.options:
+        raise OptionError(f"The engine {name} has no options of its own, and '{min(setup.options)}' was given: leave them out.")
 
 
 def _local_attention() -> str:
@@ -261,10 +323,11 @@ def _local_attention() -> str:
     return register()
 
 
-def _local(model: ReflectiveModel, grammar: Grammar, kv_budget: int | None) -> Engine:
+def _local(setup: Setup) -> Engine:
     from reflectgen.engine.local.engine import LocalEngine
 
-    return LocalEngine(model, grammar, kv_budget=kv_budget)
+    _no_options(setup, "local")
+    return LocalEngine(setup.model, setup.grammar, kv_budget=setup.kv_budget)
 
 
 def _separate(engine: Engine, grader: ReflectiveModel, tokenizer: Any) -> Engine:
@@ -273,16 +336,51 @@ def _separate(engine: Engine, grader: ReflectiveModel, tokenizer: Any) -> Engine
     return SeparateEngine(engine, grader, TokenTable(tokenizer))
 
 
-def _naive(model: ReflectiveModel, grammar: Grammar, kv_budget: int | None) -> Engine:
+def _naive(setup: Setup) -> Engine:
     from reflectgen.engine.naive import NaiveEngine
 
-    if kv_budget is not None:
+    _no_options(setup, "naive")
+    if setup.kv_budget is not None:
         raise OptionError("The naive engine keeps no cache, so there is nothing to budget: leave the KV budget out.")
-    return NaiveEngine(model, grammar, model.context)
+    return NaiveEngine(setup.model, setup.grammar, setup.model.context)
+
+
+def _vllm_precision(setup: Setup) -> str:
+    from reflectgen.engine.vllm.build import precision
+
+    return precision(setup.model, setup.device, setup.dtype)
+
+
+def _vllm(setup: Setup) -> Engine:
+    from reflectgen.engine.vllm.build import in_process
+
+    return in_process(
+        setup.name,
+        setup.model,
+        setup.grammar,
+        device=setup.device,
+        dtype=setup.dtype,
+        kv_budget=setup.kv_budget,
+        trust_remote_code=setup.trust_remote_code,
+        options=setup.options,
+    )
+
+
+def _servers(setup: Setup) -> Engine:
+    from reflectgen.engine.vllm.build import over_servers
+
+    _no_options(setup, "over servers")
+    if setup.kv_budget is not None:
+        raise OptionError("Servers have budgeted their cache already: leave the KV budget out.")
+    return over_servers(setup.urls, setup.model, setup.grammar, allow_mismatch=setup.allow_backbone_mismatch)
 
 
 ENGINES: dict[str, EngineKind] = {
     "local": EngineKind(attention=_local_attention, build=_local),
     "naive": EngineKind(attention=lambda: None, build=_naive),
+    "vllm": EngineKind(attention=lambda: None, build=_vllm, precision=_vllm_precision, mapped=True),
 }
 """Name -> kind of engine."""
+
+SERVERS = EngineKind(attention=lambda: None, build=_servers, precision=_unknown, mapped=True)
+"""What takes the place of a name where addresses of vLLM servers are given."""

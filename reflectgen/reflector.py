@@ -210,7 +210,7 @@ class Reflector:
     async def _solve(self, problem: str | Problem, options: Options) -> Result:
         effort, why = self._effort(options)
         result = await search.named(effort.strategy)(self.engine, self.request(problem, **options))
-        return replace(result, notes=(*self.notes, *why))
+        return replace(result, notes=(*self.notes, *why, *self.engine.notes))
 
     def _effort(self, options: Options) -> tuple[Effort, tuple[str, ...]]:
         """What the options ask for, "auto" replaced by the strategy that fits the model, and why it does."""

@@ -51,7 +51,13 @@ StepRule = Annotated[
         help="What ends a step: paper, blank_line, newline or regex:PATTERN; the head's by default.",
     ),
 ]
-Engine = Annotated[str, typer.Option(rich_help_panel=MODEL, help="local, or naive (slow, the reference).")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=MODEL,
+        help="local, naive (slow, the reference), vllm, or addresses of vLLM servers: http://host:8000/v1,http://...",
+    ),
+]
 Device = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, float32, bfloat16 or float16.")]
 KVBudget = Annotated[

@@ -36,6 +36,10 @@ class Engine(Protocol):
     def waiting(self) -> int:
         """Live branches that have no place; 0 where every branch is served at once."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of its results must know of it, e.g. that a server was lost; mostly nothing."""
+
     def branches(self, prompt: Sequence[int], n: int, sampling: Sampling, seed: int, pace: Pace = "free") -> list[Branch]:
         """`n` live branches from the prompt, which is computed once for all of them.
 

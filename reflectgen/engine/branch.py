@@ -231,6 +231,17 @@ class Branch(Completion):
         """Index of the first token that must be fed whatever is cached: the last, or the one whose state is awaited."""
         return self.length - 1 if self.awaiting is None else min(self.length - 1, self.awaiting)
 
+    @property
+    def drawable(self) -> int:
+        """Most tokens that it would draw now before it halts or ends, as far as its limits tell.
+
+        0 where it only awaits a grade before that.
+        """
+        if self._pending and self._pending_state != "live":
+            return 0
+        left = self._limit - len(self.ids)
+        return left if self._allowance is None else min(left, self._allowance)
+
     def grades(self, token: int) -> bool:
         """Whether the state that predicts `token`, if it is drawn next, is one that the head must read now."""
         if self.answering or not self._grammar.reads or self._grammar.offset == 0:

@@ -110,6 +110,11 @@ class SeparateEngine:
         return self.engine.waiting
 
     @property
+    def notes(self) -> Sequence[str]:
+        """Of the wrapped engine."""
+        return self.engine.notes
+
+    @property
     def grading(self) -> int:
         """Branches that wait for a grade."""
         return len(self._asked)

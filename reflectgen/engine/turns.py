@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class TurnEngine(ABC):
     """Holds the branches of all trees and gives each live one its turn; `advance` draws the token."""
 
+    notes: Sequence[str] = ()
+
     def __init__(self, grammar: Grammar, context: int) -> None:
         self.grammar = grammar
         self.context = context

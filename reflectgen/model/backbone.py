@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from reflectgen.errors import ModelError, ReflectgenError
 from reflectgen.model.placement import resolve_device, resolve_dtype
@@ -55,6 +56,36 @@ def load_backbone(
         if backbone.device.type != place.type:
             backbone.to(place)
     return backbone.eval()
+
+
+def map_backbone(source: Source, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The causal LM in `source` whose weights lie mapped in their files, for what asks for its shape and a few of its numbers.
+
+    Nothing is read before it is looked at, so this takes no memory; computing with it would. Weights that are not there, or
+    that the files call by other names, stay on torch's meta device. Raises what `load_backbone` raises.
+    """
+    if source.gguf is not None:
+        raise ModelError(f"{source.name} is a .gguf file, which only the engines local and naive read: choose one of them.")
+    with quiet(), _one_sentence(source):
+        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            backbone = AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)
+        names = backbone.state_dict().keys()
+        state = {name: tensor for name, tensor in _mapped_tensors(source.folder) if name in names}
+        backbone.load_state_dict(state, strict=False, assign=True)
+        backbone.tie_weights()
+        if (source.folder / "generation_config.json").is_file():
+            backbone.generation_config = GenerationConfig.from_pretrained(source.folder)
+        backbone.config._name_or_path = backbone.name_or_path = source.name
+    return backbone.eval()
+
+
+def _mapped_tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor in the weights' files; its numbers are read from the disk when they are looked at."""
+    for file in sorted(folder.glob("model*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (no mapping)
+                yield name, tensors.get_tensor(name)
 
 
 def count_parameters(config: Any, trust_remote_code: bool = False) -> int:

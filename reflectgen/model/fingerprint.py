@@ -28,10 +28,13 @@ def fingerprint(backbone: nn.Module) -> str:
 
     Hashed are the shape and at most `SAMPLE` evenly strided values of every parameter of the decoder and the LM head, in
     the model's own order; tied weights count once. What else hangs on the model, such as an SPRM head, does not count.
+    Empty where the weights are not here (`reflectgen.model.backbone.map_backbone`).
     """
     digest = blake2b(digest_size=8)
     lm_head = backbone.get_output_embeddings() if hasattr(backbone, "get_output_embeddings") else None  # type: ignore[operator]
     parameters = list(nn.ModuleList(part for part in (decoder_of(backbone), lm_head) if part is not None).parameters())
+    if any(parameter.is_meta for parameter in parameters):
+        return ""
     for parameter in parameters:
         digest.update(f"{tuple(parameter.shape)};".encode())
     sample = torch.cat([_sample(parameter) for parameter in parameters])
@@ -64,8 +67,8 @@ def _sample(parameter: Tensor) -> Tensor:
 def check_backbone(config: HeadConfig, backbone: nn.Module, *, allow_mismatch: bool) -> bool:
     """Whether a head of this configuration was trained on another backbone than this one.
 
-    A head without a fingerprint passes. Raises `ModelError` where the widths differ, and `BackboneMismatch` where the
-    fingerprints do and that is not allowed.
+    A head without a fingerprint passes, and so does a backbone whose weights are not here. Raises `ModelError` where the
+    widths differ, and `BackboneMismatch` where the fingerprints do and that is not allowed.
     """
     width = hidden_size(backbone)
     if config.hidden_size != width:
@@ -73,7 +76,7 @@ def check_backbone(config: HeadConfig, backbone: nn.Module, *, allow_mismatch: b
             f"The head reads states of width {config.hidden_size}, but this backbone's have {width}: it is another model."
         )
     found = fingerprint(backbone) if config.backbone else ""
-    if config.backbone == found:
+    if config.backbone == found or not found:
         return False
     if not allow_mismatch:
         name = f" ({config.backbone_name})" if config.backbone_name else ""

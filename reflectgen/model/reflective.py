@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from reflectgen.config import PromptConfig, ReflectiveConfig
 from reflectgen.errors import ModelError
 from reflectgen.model.atomic import replace_folder
-from reflectgen.model.backbone import load_backbone
+from reflectgen.model.backbone import load_backbone, map_backbone
 from reflectgen.model.checkpoint import backbone_source, find_head, load_head, read_config, write_head
 from reflectgen.model.fingerprint import check_backbone, fingerprint
 from reflectgen.model.head import SPRMHead
@@ -166,29 +166,35 @@ class ReflectiveModel(nn.Module):
         allow_backbone_mismatch: bool = False,
         trust_remote_code: bool = False,
         revision: str | None = None,
+        mapped: bool = False,
     ) -> Self:
         """Load a model for inference from a folder, a `.gguf` file or a Hub name.
 
         The head is the one that `head` names (a folder, a file or a Hub name, native or foreign), else the one beside
         the weights, else none. A folder that holds a head alone loads the backbone that the head names. `device` and
-        `dtype` are names of `reflectgen.model.placement`. Raises `ModelError` where something is missing or broken,
-        `BackboneMismatch` where the head was trained on another backbone, unless that is allowed.
+        `dtype` are names of `reflectgen.model.placement`; `mapped` leaves the backbone's weights on the disk, for an engine
+        that loads them itself (`reflectgen.model.backbone.map_backbone`). Raises `ModelError` where something is missing or
+        broken, `BackboneMismatch` where the head was trained on another backbone, unless that is allowed.
         """
         source = resolve(name, revision)
         stored = find_head(source) if head is None else load_head(head)
-        backbone = load_backbone(
-            backbone_source(source),
-            device=device,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            trust_remote_code=trust_remote_code,
-        )
+        if mapped:
+            backbone = map_backbone(backbone_source(source), trust_remote_code=trust_remote_code)
+        else:
+            backbone = load_backbone(
+                backbone_source(source),
+                device=device,
+                dtype=dtype,
+                attn_implementation=attn_implementation,
+                trust_remote_code=trust_remote_code,
+            )
         if stored is None:
             return cls(backbone).eval()
         mismatch = check_backbone(stored.head.config, backbone, allow_mismatch=allow_backbone_mismatch)
         beside = read_config(source.folder)
         prompt = stored.prompt or (beside.prompt if beside else None)
-        return cls(backbone, stored.head.to(backbone.device), prompt=prompt, mismatch=mismatch).eval()
+        graded = stored.head if backbone.device.type == "meta" else stored.head.to(backbone.device)
+        return cls(backbone, graded, prompt=prompt, mismatch=mismatch).eval()
 
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None, *, overwrite: bool = False) -> None:
         """Write backbone, tokenizer and head to `folder`, all or nothing.

@@ -180,6 +180,20 @@ def test_at_offset_0_pace_step_halts_when_settled() -> None:
     assert branch.state == "halted"
 
 
+def test_how_many_tokens_it_would_draw() -> None:
+    [branch] = plant(offset=0, pace="step", max_tokens=9)
+    assert branch.drawable == 9
+    branch.allow(4)
+    assert branch.drawable == 4
+    draw(branch, [A])
+    assert branch.drawable == 3
+    draw(branch, [DOT])
+    assert branch.drawable == 0, "it halts when its step is graded"
+    branch.settle(0.0)
+    branch.allow(None)
+    assert branch.drawable == 7
+
+
 def test_at_offset_0_an_allowance_that_ends_on_a_step_halts_when_settled() -> None:
     [branch] = plant(offset=0)
     branch.allow(2)

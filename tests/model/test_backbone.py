@@ -7,8 +7,10 @@ import tiny_models
 import torch
 from safetensors.torch import load_file, save_file
 
+from reflectgen.config import HeadConfig
 from reflectgen.errors import ModelError
-from reflectgen.model.backbone import count_parameters, load_backbone
+from reflectgen.model.backbone import count_parameters, load_backbone, map_backbone
+from reflectgen.model.fingerprint import check_backbone, fingerprint
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.source import resolve
 
@@ -110,3 +112,34 @@ def test_a_broken_gguf_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "tiny.gguf").write_bytes(b"GGUF" + bytes(40))
     with pytest.raises(ModelError, match=r"^The model in .*tiny\.gguf cannot be loaded: [^\n]*\.$"):
         load_backbone(resolve(tmp_path / "tiny.gguf"), device="cpu")
+
+
+# -- weights that are left on the disk ---------------------------------------------------------------------------------
+
+
+def test_a_mapped_backbone_has_the_fingerprint_and_the_shape_of_the_one_that_is_read(folder: Path) -> None:
+    mapped, read = map_backbone(resolve(folder)), load_backbone(resolve(folder), device="cpu")
+    assert fingerprint(mapped) == fingerprint(read)
+    assert [parameter.shape for parameter in mapped.parameters()] == [parameter.shape for parameter in read.parameters()]
+    assert mapped.name_or_path == str(folder)
+    tied = tiny_models.backbone("llama")
+    tied.generation_config.eos_token_id = 7
+    tied.save_pretrained(folder / "tied")
+    assert fingerprint(map_backbone(resolve(folder / "tied"))) == fingerprint(tied)
+    assert map_backbone(resolve(folder / "tied")).generation_config.eos_token_id == 7
+
+
+def test_without_weights_there_is_a_shape_and_no_fingerprint(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    mapped = map_backbone(resolve(folder))
+    assert fingerprint(mapped) == ""
+    head = HeadConfig(hidden_size=tiny_models.WIDTH, width=8, backbone="another")
+    assert check_backbone(head, mapped, allow_mismatch=False) is False
+    with pytest.raises(ModelError, match="states of width 5"):
+        check_backbone(HeadConfig(hidden_size=5, width=8), mapped, allow_mismatch=False)
+
+
+def test_a_gguf_file_cannot_be_mapped(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match="which only the engines local and naive read"):
+        map_backbone(resolve(tmp_path / "model.gguf"))

@@ -53,6 +53,8 @@ class Outcome:
 class LocalEngine:
     """Draws and grades on this machine. See `reflectgen.engine.base.Engine` for the contract."""
 
+    notes: Sequence[str] = ()
+
     def __init__(self, model: ReflectiveModel, grammar: Grammar, *, kv_budget: int | None = None, max_rows: int = MOST_ROWS):
         """`model` must have been loaded with attention `reflectgen.engine.local.attention.NAME`.
 

@@ -1,0 +1,59 @@
+"""vLLM itself on a small CPU: its options, and engines over one replica that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.contract import assert_equal_steps
+
+from reflectgen.engine.branch import Branch
+from reflectgen.engine.grading import grade_trace
+from reflectgen.engine.grammar import Grammar
+from reflectgen.engine.vllm.engine import VLLMEngine
+from reflectgen.engine.vllm.fleet import Fleet
+from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.types import Result
+
+OPTIONS: dict[str, Any] = {
+    "enforce_eager": True,
+    "max_model_len": 512,
+    "kv_cache_memory_bytes": 2**27,
+    "block_size": 32,
+    "max_num_seqs": 64,
+    "max_num_batched_tokens": 96,  # less than two prompts: prefills come in chunks
+    "distributed_executor_backend": "uni",
+}
+
+
+class SharedFleet(Fleet):
+    """One whose replicas outlive it."""
+
+    async def close(self) -> None:
+        """Leave them."""
+
+
+def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False) -> VLLMEngine:
+    """A fresh engine over the same replicas whose head reads otherwise."""
+    return VLLMEngine(SharedFleet(engine.fleet.replicas), reading(engine.grammar, offset, grade_end))
+
+
+def reading(grammar: Grammar, offset: int, grade_end: bool) -> Grammar:
+    return replace(grammar, offset=offset, segmenter=replace(grammar.segmenter, grade_end=grade_end))
+
+
+def compare(model: ReflectiveModel, branches: Sequence[Branch]) -> int:
+    """What branches report is what a plain forward over them says; return how many steps were compared."""
+    for branch in branches:
+        steps = grade_trace(model, branch.tree.grammar, branch.tree.prompt, branch.ids, branch.forced)
+        assert_equal_steps(branch.steps, steps[: len(branch.steps)])
+    return sum(len(branch.steps) for branch in branches)
+
+
+def regrade(model: ReflectiveModel, grammar: Grammar, prompt: Sequence[int], result: Result) -> int:
+    """As `compare`, of a finished search."""
+    for one in result.trajectories:
+        steps = grade_trace(model, grammar, prompt, one.token_ids, one.forced_spans)
+        assert_equal_steps(one.steps, steps[: len(one.steps)])
+    return sum(len(one.steps) for one in result.trajectories)

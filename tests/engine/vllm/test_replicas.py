@@ -1,0 +1,148 @@
+"""Two servers started by `reflectgen serve-engine`, one of them killed in mid-step; one model split over processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from engine.vllm.real import OPTIONS, regrade
+
+from reflectgen import load, zoo
+from reflectgen.engine.vllm.engine import VLLMEngine
+from reflectgen.errors import ModelError
+from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.reflector import Reflector
+from reflectgen.tasks import wordproblems
+
+pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # vLLM leaves a socket context open
+]
+
+PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(12)]
+ASKED: dict[str, Any] = {"k": 4, "max_tokens": 150, "temperature": 1.0}
+STARTING = 900
+"""Seconds that servers have to start."""
+
+
+@pytest.fixture(scope="module")
+def plain() -> ReflectiveModel:
+    return ReflectiveModel.from_pretrained(zoo.path("tiny"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server in a process group of its own, which is ended with all that it started."""
+    port = free_port()
+    flags = [word for name, value in OPTIONS.items() for word in _flag(name, value)]
+    command = [sys.executable, "-m", "reflectgen", "serve-engine", "--host", "127.0.0.1", "--port", str(port), *flags]
+    with (folder / f"{port}.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield f"http://127.0.0.1:{port}/v1", server
+    finally:
+        kill(server)
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    return [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+
+
+def kill(server: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the server and all of its processes."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in range(STARTING):
+        if server.poll() is not None:
+            break
+        try:
+            with urlopen(f"{url}/models", timeout=5):
+                return
+        except OSError:
+            time.sleep(1)
+    pytest.fail("".join(log.read_text(errors="replace")[-2000:] for log in folder.glob("*.log")))
+
+
+def check(reflector: Reflector, plain: ReflectiveModel, results: list[Any]) -> None:
+    """Every problem once, every thinking ended, every score that of a plain forward."""
+    assert sorted(result.problem.text for result in results) == sorted(PROBLEMS)
+    for result in results:
+        assert len(result.trajectories) == ASKED["k"]
+        assert {trajectory.finish for trajectory in result.trajectories} <= {"stop", "length"}
+        assert regrade(plain, reflector.engine.grammar, reflector.encode(result.problem.text), result) > 0
+
+
+def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: ReflectiveModel) -> None:
+    with serving(tmp_path) as (one, first), serving(tmp_path) as (other, second):
+        wait_for(one, first, tmp_path)
+        wait_for(other, second, tmp_path)
+        with load("tiny", engine=f"{one},{other}") as reflector:
+            engine = reflector.engine
+            assert isinstance(engine, VLLMEngine)
+            check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
+            assert engine.failures == []
+            executioner = threading.Thread(target=kill_in_mid_step, args=(engine, first))
+            executioner.start()
+            results = list(reflector.solve_many(PROBLEMS, **ASKED))
+            executioner.join()
+            check(reflector, plain, results)
+            assert [replica.name for replica in engine.fleet.live] == [other]
+            assert engine.failures
+            assert {failure.replica for failure in engine.failures} == {one}
+            assert any(one in note for result in results for note in result.notes)
+            kill(second)
+            lost = reflector.solve(PROBLEMS[0], **ASKED)
+            assert {trajectory.finish for trajectory in lost.trajectories} == {"failed"}
+            with pytest.raises(ModelError, match="No vLLM replica answers any more"):
+                reflector.solve(PROBLEMS[0], **ASKED)
+
+
+def kill_in_mid_step(engine: VLLMEngine, server: subprocess.Popen[bytes]) -> None:
+    """As soon as that server has drawn some tokens of a request that is still open."""
+    dying, _ = engine.fleet.replicas
+    while engine.fleet.live[dying] < 400:
+        time.sleep(0.001)
+    time.sleep(0.1)
+    kill(server)
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"},
+        {
+            "pipeline_parallel_size": 2,
+            "distributed_executor_backend": "mp",
+            "enforce_eager": False,
+        },  # its CPU needs the warm-up
+        {"enable_lora": True, "max_lora_rank": 8},
+        {"enforce_eager": False},
+    ],
+    ids=["tensor parallel", "pipeline parallel", "LoRA", "compiled"],
+)
+def test_a_model_that_is_split_or_compiled_grades_alike(plain: ReflectiveModel, split: dict[str, Any]) -> None:
+    with load("tiny", engine="vllm", engine_options={**OPTIONS, **split}) as reflector:
+        check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
