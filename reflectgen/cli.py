@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import reflectgen
-from reflectgen.commands import demo, heads, info, label, report, retrofit, rollout, rollouts, score, solve, study, train
+from reflectgen.commands import demo, heads, info, label, report, retrofit, rollout, rollouts, score, serve, solve, study, train
 from reflectgen.commands import eval as evaluation
 from reflectgen.errors import ReflectgenError
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.command("import")(heads.import_head)
