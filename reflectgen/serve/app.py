@@ -57,9 +57,19 @@ async def _fields(request: Request, error: Exception) -> Response:
     return _tell(faults.of_fields(error.errors()))
 
 
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """The framework raises it once more behind this answer, and the door logs it."""
+    return _tell(faults.unforeseen(request.state.id))
+
+
 def _tell(fault: Fault) -> Response:
     return json_response(fault.body, fault.status_code, dict(fault.headers or {}))
 
 
-TOLD = {ReflectgenError: _library, HTTPException: _framework, RequestValidationError: _fields}
+TOLD = {
+    ReflectgenError: _library,
+    HTTPException: _framework,
+    RequestValidationError: _fields,
+    Exception: _unforeseen,
+}
 """Exception -> what is told of it."""

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reflectgen.serve.answer import json_response
-from reflectgen.serve.faults import Fault
+from reflectgen.serve.faults import Fault, unforeseen
 from reflectgen.serve.keys import Keys
 from reflectgen.serve.logs import log
 from reflectgen.serve.service import Service
@@ -56,7 +56,7 @@ class Door:
             await visit.refuse(fault, receive)
         except Exception:
             log.exception("A request failed.", extra={"fields": {"id": visit.id}})
-            await visit.refuse(Fault("internal_error", f"Something went wrong here; its id is {visit.id}."), receive)
+            await visit.refuse(unforeseen(visit.id), receive)
         finally:
             self._service.metrics.answered(visit.route, visit.status)
             log.info("request", extra={"fields": visit.line()})

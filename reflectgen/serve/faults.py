@@ -68,6 +68,11 @@ def of_library(error: ReflectgenError) -> Fault:
     return Fault(next(code for kind, code in CODES.items() if isinstance(error, kind)), str(error))
 
 
+def unforeseen(id: str) -> Fault:
+    """The fault of a request that met a bug; the log says under `id` what it was."""
+    return Fault("internal_error", f"Something went wrong here; its id is {id}.")
+
+
 def of_framework(error: HTTPException) -> Fault:
     """The fault that an exception of the framework is."""
     if isinstance(error, Fault):

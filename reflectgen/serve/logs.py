@@ -9,7 +9,9 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-log = logging.getLogger("reflectgen.serve")
+LOGGERS = ("reflectgen.serve", "uvicorn.error")
+"""The service's and the server's."""
+log = logging.getLogger(LOGGERS[0])
 """Give it a sentence, and fields by `extra={"fields": {...}}`."""
 
 
@@ -33,7 +35,7 @@ def set_up(stream: TextIO | None = None) -> None:
     """Send this service's records and the server's to `stream`, standard error by default."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JSONFormatter())
-    for name in ("reflectgen.serve", "uvicorn.error"):
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)

@@ -11,7 +11,9 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from reflectgen.serve.faults import Fault
+from reflectgen.errors import ReflectgenError
+from reflectgen.serve.faults import Fault, of_library, unforeseen
+from reflectgen.serve.logs import log
 
 T = TypeVar("T")
 
@@ -65,22 +67,33 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all."""
         try:
-            await unless_gone(receive, self._send(send))
+            await unless_gone(receive, self._send(send, scope["state"]["id"]))
         except (Fault, TimeoutError):
             scope["state"]["gone"] = True
         finally:
             self._close()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, id: str) -> None:
         async def write(message: Message) -> None:
             async with asyncio.timeout(self._patience):
                 await send(message)
 
         await write({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with aclosing(self._chunks(id)) as chunks:
+            async for chunk in chunks:
+                await write({"type": "http.response.body", "body": chunk, "more_body": True})
+        await write({"type": "http.response.body", "body": b""})
+
+    async def _chunks(self, id: str) -> AsyncGenerator[bytes, None]:
+        """What the source yields; where it fails, the reason as the last event."""
         async with aclosing(self._source) as source:
             try:
                 async for chunk in source:
-                    await write({"type": "http.response.body", "body": chunk, "more_body": True})
+                    yield chunk
             except Fault as fault:
-                await write({"type": "http.response.body", "body": data(fault.body), "more_body": True})
-        await write({"type": "http.response.body", "body": b""})
+                yield data(fault.body)
+            except ReflectgenError as error:
+                yield data(of_library(error).body)
+            except Exception:
+                log.exception("A stream failed.", extra={"fields": {"id": id}})
+                yield data(unforeseen(id).body)
