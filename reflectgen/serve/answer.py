@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from fastapi import Request
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from reflectgen.serve import sse
 from reflectgen.serve.asking import Ask
+from reflectgen.serve.chosen import Choice, Usage
 from reflectgen.serve.job import Job
 from reflectgen.serve.service import Service
 
@@ -29,6 +30,27 @@ def service_of(request: Request) -> Service:
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """`value` as JSON."""
     return Response(to_json(value, inf_nan_mode="null"), status, headers, "application/json")
+
+
+def pieces(choice: Choice, told: int) -> Iterator[str]:
+    """The thinking step by step, without its first `told` characters."""
+    rest = choice.thinking[told:]
+    for step in choice.trajectory.steps:
+        if not told and rest.startswith(step.text):
+            yield step.text
+            rest = rest[len(step.text) :]
+    if rest:
+        yield rest
+
+
+def plain_usage(usage: Usage) -> dict[str, Any]:
+    """Usage in the words of completions."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
 
 
 async def answer(request: Request, ask: Ask, whole: Whole, stream: Stream | None) -> Response:

@@ -13,14 +13,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from reflectgen.errors import ReflectgenError
-from reflectgen.serve import chat, faults, health, viewer
+from reflectgen.serve import chat, completions, faults, health, responses, scores, viewer
 from reflectgen.serve.answer import json_response
 from reflectgen.serve.door import Door
 from reflectgen.serve.faults import Fault
 from reflectgen.serve.keys import Keys
 from reflectgen.serve.service import Service
 
-ROUTERS = (chat.router, health.router, viewer.router)
+ROUTERS = (chat.router, completions.router, responses.router, scores.router, health.router, viewer.router)
 
 
 def application(service: Service, keys: Keys, origins: Sequence[str] = ()) -> ASGIApp:

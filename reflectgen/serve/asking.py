@@ -57,6 +57,13 @@ class Knobs(Wire):
     prompt_cache_key: Label | None = None
 
 
+class StreamOptions(Wire):
+    """What a stream holds beside the answer."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A request that is ready to run."""
@@ -72,6 +79,8 @@ class Ask:
     """Whether the stream tells of every branch."""
     single: bool = False
     """Whether there is one thinking only, between tags: it is the chosen one from its beginning."""
+    raw: bool = False
+    """Whether everything that was written is the content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +94,10 @@ class Wanted:
     budgets: Sequence[int | None] = ()
     """Every limit on the tokens of the request; the least one counts."""
     n: int = 1
+    k: int | None = None
+    """Thinkings; the extension's or the effort's by default."""
     stop: str | Sequence[str] | None = None
+    raw: bool = False
 
 
 def ask(model: Reflector, limits: ServeConfig, knobs: Knobs, wanted: Wanted) -> Ask:
@@ -99,7 +111,7 @@ def ask(model: Reflector, limits: ServeConfig, knobs: Knobs, wanted: Wanted) -> 
     budget = min(given, default=None)
     effort = EFFORTS[wanted.effort]
     _check("n", wanted.n, limits.choices)
-    k = _thinkings(effort, knobs, wanted.n, budget)
+    k = _thinkings(effort, knobs, wanted, budget)
     _check("reflectgen.k", k, limits.thinkings)
     options = Options(
         effort=effort,
@@ -123,20 +135,21 @@ def ask(model: Reflector, limits: ServeConfig, knobs: Knobs, wanted: Wanted) -> 
         stop=stop,
         steps=extension.stream_steps,
         single=k == 1 and prepared.strategy == "best_of_n" and model.engine.grammar.segmenter.tags is not None,
+        raw=wanted.raw,
     )
 
 
-def _thinkings(effort: Effort, knobs: Knobs, n: int, budget: int | None) -> int:
-    """How many thinkings. Without a word of `k` they are fitted: one where all would be equal, enough for `n` answers, and
+def _thinkings(effort: Effort, knobs: Knobs, wanted: Wanted, budget: int | None) -> int:
+    """How many thinkings. Without a word of `k` they are fitted: one where all would be equal, enough for all answers, and
     no more than the budget has tokens.
     """
-    extension = knobs.reflectgen
-    if extension.k is not None:
-        if extension.k < n:
-            raise Fault("invalid_value", f"{extension.k} thinkings cannot give {n} answers: raise k.", param="reflectgen.k")
-        return extension.k
-    alike = knobs.temperature == 0 and extension.strategy is None
-    k = max(n, 1 if alike else effort.k)
+    asked = knobs.reflectgen.k or wanted.k
+    if asked is not None:
+        if asked < wanted.n:
+            raise Fault("invalid_value", f"{asked} thinkings cannot give {wanted.n} answers: ask for fewer.", param="n")
+        return asked
+    alike = knobs.temperature == 0 and knobs.reflectgen.strategy is None
+    k = max(wanted.n, 1 if alike else effort.k)
     return k if budget is None else min(k, budget)
 
 

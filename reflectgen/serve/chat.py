@@ -8,80 +8,47 @@ by step, and then the answer. A stream begins before its search does: meanwhile 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from fastapi import Request
-from pydantic import Field, model_validator
+from pydantic import Field
 from starlette.responses import Response
 
 from reflectgen.serve import sse
-from reflectgen.serve.answer import answer, documented, service_of
-from reflectgen.serve.asking import EffortName, Knobs, Stop, Wanted
-from reflectgen.serve.chosen import Choice, Usage
-from reflectgen.serve.faults import Fault
+from reflectgen.serve.answer import answer, documented, pieces, plain_usage, service_of
+from reflectgen.serve.asking import EffortName, Knobs, Stop, StreamOptions, Wanted
+from reflectgen.serve.chosen import Choice
 from reflectgen.serve.job import Job
+from reflectgen.serve.messages import Message
 from reflectgen.serve.strict import strict_router
-from reflectgen.serve.wire import GENERATION, Wire
 
 router = strict_router()
-
-
-class TextPart(Wire):
-    """A part of a message."""
-
-    type: Literal["text"]
-    text: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_text(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(kind := values.get("type"), str) and kind != "text":
-            raise Fault("unsupported_parameter", f"Parts of the type '{kind}' are not supported: send text.", param="messages")
-        return values
-
-
-class Message(Wire):
-    """A message of the conversation."""
-
-    UNSUPPORTED: ClassVar = {
-        "annotations": ([],),
-        "audio": (),
-        "function_call": (),
-        "refusal": ("",),
-        "tool_call_id": (),
-        "tool_calls": ([],),
-    }
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
-    name: str | None = None
-    reasoning_content: str | None = None
-    """Earlier thinkings are no part of a prompt."""
-    reasoning: str | None = None
-
-    @property
-    def text(self) -> str:
-        """Its text."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-
-    @property
-    def turn(self) -> dict[str, str]:
-        """What the chat template gets."""
-        return {"role": "system" if self.role == "developer" else self.role, "content": self.text}
-
-
-class StreamOptions(Wire):
-    """What a stream holds beside the answer."""
-
-    include_usage: bool = False
-    include_obfuscation: bool = False
 
 
 class ChatRequest(Knobs):
     """The request."""
 
-    UNSUPPORTED: ClassVar = GENERATION
+    UNSUPPORTED: ClassVar = {
+        "audio": (),
+        "frequency_penalty": (0,),
+        "function_call": ("none", "auto"),
+        "functions": ([],),
+        "logit_bias": ({},),
+        "modalities": (["text"],),
+        "parallel_tool_calls": (True, False),
+        "prediction": (),
+        "presence_penalty": (0,),
+        "response_format": ({"type": "text"},),
+        "service_tier": ("auto", "default"),
+        "store": (False,),
+        "tool_choice": ("none", "auto"),
+        "tools": ([],),
+        "top_logprobs": (0,),
+        "verbosity": ("medium",),
+        "web_search_options": (),
+    }
     messages: Annotated[list[Message], Field(min_length=1)]
     reasoning_effort: EffortName | None = None
     n: int = Field(1, ge=1)
@@ -171,27 +138,6 @@ class Told:
         if not self._wire.logprobs:
             return None
         return {"content": [_token(text, logprob) for text, logprob in choice.tokens], "refusal": None}
-
-
-def pieces(choice: Choice, told: int) -> Iterator[str]:
-    """The thinking step by step, without its first `told` characters."""
-    rest = choice.thinking[told:]
-    for step in choice.trajectory.steps:
-        if not told and rest.startswith(step.text):
-            yield step.text
-            rest = rest[len(step.text) :]
-    if rest:
-        yield rest
-
-
-def plain_usage(usage: Usage) -> dict[str, Any]:
-    """Usage in the words of completions."""
-    return {
-        "prompt_tokens": usage.prompt,
-        "completion_tokens": usage.completion,
-        "total_tokens": usage.prompt + usage.completion,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
-    }
 
 
 def _thought(text: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ class Choice:
 
     trajectory: Trajectory
     thinking: str
-    """Empty where the model thinks without tags: then the whole text is the content."""
+    """Empty where the whole text is the content, as where the model thinks without tags."""
     content: str
     """The reply up to the first stop sequence."""
     finish: Literal["stop", "length"]
@@ -25,7 +25,7 @@ class Choice:
     tokens: tuple[tuple[str, float], ...]
     """Text and log-prob of the content's tokens; the last one may run beyond its end."""
     drawn: int
-    """Tokens of the whole reply, its end of text included."""
+    """Tokens that were drawn for it, before a stop sequence cut it, the end of text included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +39,18 @@ class Usage:
     """Those of them that stand in no answer that is told."""
 
 
-def choose(result: Result, n: int, stop: Sequence[str], grammar: Grammar) -> list[Choice]:
+def choose(result: Result, n: int, stop: Sequence[str], grammar: Grammar, *, raw: bool = False) -> list[Choice]:
     """The `n` best answers, the chosen one first; fewer where fewer thinkings came to an end.
 
-    Raises a `Fault` where every branch failed.
+    With `raw` the content is everything that was written, thinking and tags included. Raises a `Fault` where every branch
+    failed.
     """
     best = ranked(result)
     if best and best[0].finish == "failed":
         raise Fault("internal_error", "The engine failed while it thought about this request: ask again.")
     distinct = list({one.token_ids: one for one in reversed(best)}.values())[::-1]
     rest = [one for one in best if one not in distinct]
-    return [_choice(one, stop, grammar) for one in [*distinct, *rest][:n]]
+    return [_choice(one, 0 if raw else reply_start(one, grammar), stop, grammar) for one in [*distinct, *rest][:n]]
 
 
 def ranked(result: Result) -> list[Trajectory]:
@@ -75,18 +76,18 @@ def usage(result: Result, choices: Sequence[Choice], prompt: int) -> Usage:
     return Usage(prompt=prompt, completion=completion, reasoning=max(0, completion - told))
 
 
-def _choice(one: Trajectory, stop: Sequence[str], grammar: Grammar) -> Choice:
-    start = reply_start(one, grammar)
-    ids = one.token_ids[start:]
-    content = cut(one.reply, stop)
-    ended = bool(ids) and ids[-1] in grammar.eos
+def _choice(one: Trajectory, start: int, stop: Sequence[str], grammar: Grammar) -> Choice:
+    """The answer whose content begins at the token `start`."""
+    written = grammar.table.decode([token for token in one.token_ids[start:] if token not in grammar.eos])
+    content = cut(written, stop)
+    ended = one.token_ids[start:] and one.token_ids[-1] in grammar.eos
     return Choice(
         trajectory=one,
-        thinking="" if grammar.segmenter.tags is None else one.thinking,
+        thinking=one.thinking if start else "",
         content=content,
-        finish="stop" if ended or content != one.reply else "length",
-        tokens=_tokens(one, start, len(content), grammar),
-        drawn=len(ids),
+        finish="stop" if ended or content != written else "length",
+        tokens=_tokens(one, start, None if content == written else len(content), grammar),
+        drawn=len(one.token_ids) - start - sum(max(0, high - max(low, start)) for low, high in one.forced_spans),
     )
 
 
@@ -103,12 +104,12 @@ def reply_start(one: Trajectory, grammar: Grammar) -> int:
     return span.end + 1 if one.token_ids else 0
 
 
-def _tokens(one: Trajectory, start: int, length: int, grammar: Grammar) -> tuple[tuple[str, float], ...]:
-    """The tokens from `start` on that make up the first `length` characters of the reply."""
+def _tokens(one: Trajectory, start: int, length: int | None, grammar: Grammar) -> tuple[tuple[str, float], ...]:
+    """The tokens from `start` on that make up `length` characters; all of them where it is None."""
     found: list[tuple[str, float]] = []
     written = 0
     for token, logprob in zip(one.token_ids[start:], one.token_logprobs[start:], strict=True):
-        if token in grammar.eos or (written >= length and length < len(one.reply)):
+        if token in grammar.eos or (length is not None and written >= length):
             break
         text = grammar.table.decode([token])
         written += len(text)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -48,6 +50,10 @@ PLAIN = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 """Status that the framework answers with by itself -> code."""
 
 
+KIND = re.compile(r"str|constrained-str|.*\[.*")
+"""Part of a field's path that names no field but the one of its types that was tried."""
+
+
 class Fault(HTTPException):
     """One answer that is an error."""
 
@@ -84,7 +90,7 @@ def of_framework(error: HTTPException) -> Fault:
 def of_fields(errors: Sequence[Any]) -> Fault:
     """The fault of a request whose fields are wrong: the first of them."""
     first = errors[0]
-    path = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    path = list(takewhile(lambda part: not KIND.fullmatch(part), map(str, first["loc"][1:])))
     if not path:
         return Fault("invalid_value", "The body must be a JSON object, sent as application/json.")
     name = ".".join(path)

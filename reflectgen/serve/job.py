@@ -97,7 +97,7 @@ class Job:
         observed = replace(prepared, request=replace(prepared.request, observe=self._observe))
         with service.shown(self):
             self.result = result = await service.model.acarry_out(observed)
-        self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar)
+        self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         self.usage = usage(result, self.choices, len(prepared.request.prompt))
         self.about |= {"tokens": result.cost.tokens_generated, "prompt_tokens": self.usage.prompt}
         service.metrics.searched(result, self.ask.effort, time.perf_counter() - self._arrived)

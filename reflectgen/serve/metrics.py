@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -16,7 +16,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from reflectgen.types import Result
+from reflectgen.reflector import GradedText
+from reflectgen.types import Result, Step
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -75,9 +76,18 @@ class Metrics:
         for finish, count in Tally(one.finish for one in result.trajectories).items():
             self._branches.labels(finish).inc(count)
         for one in result.trajectories:
-            for step in one.steps:
-                if step.score is not None:
-                    self._scores.observe(step.score)
+            self._score(one.steps)
+
+    def graded(self, texts: Sequence[GradedText]) -> None:
+        """Given texts were graded."""
+        self._tokens.labels("prefilled").inc(sum(text.tokens for text in texts))
+        for text in texts:
+            self._score(text.steps)
+
+    def _score(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if step.score is not None:
+                self._scores.observe(step.score)
 
     def exposition(self) -> tuple[bytes, str]:
         """All series as text, and its content type."""

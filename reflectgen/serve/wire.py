@@ -31,25 +31,3 @@ class Wire(BaseModel):
             if given.pop(name) not in cls.UNSUPPORTED[name]:
                 raise Fault("unsupported_parameter", f"The parameter '{name}' is not supported: leave it out.", param=name)
         return given
-
-
-GENERATION: dict[str, tuple[Any, ...]] = {
-    "audio": (),
-    "frequency_penalty": (0,),
-    "function_call": ("none", "auto"),
-    "functions": ([],),
-    "logit_bias": ({},),
-    "modalities": (["text"],),
-    "parallel_tool_calls": (True, False),
-    "prediction": (),
-    "presence_penalty": (0,),
-    "response_format": ({"type": "text"},),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "tool_choice": ("none", "auto"),
-    "tools": ([],),
-    "top_logprobs": (0,),
-    "verbosity": ("medium",),
-    "web_search_options": (),
-}
-"""What OpenAI's routes know and this service does not."""

@@ -190,7 +190,7 @@ async def test_fields_that_ask_for_nothing_are_taken() -> None:
         ({"top_p": 0}, (400, "invalid_value", "top_p")),
         ({"n": 0}, (400, "invalid_value", "n")),
         ({"n": 17}, (400, "invalid_value", "n")),
-        ({"n": 3, "reflectgen": {"k": 2}}, (400, "invalid_value", "reflectgen.k")),
+        ({"n": 3, "reflectgen": {"k": 2}}, (400, "invalid_value", "n")),
         ({"reflectgen": {"k": 65}}, (400, "invalid_value", "reflectgen.k")),
         ({"max_tokens": 0}, (400, "invalid_value", "max_tokens")),
         ({"reasoning_effort": "huge"}, (400, "invalid_value", "reasoning_effort")),
@@ -202,7 +202,7 @@ async def test_fields_that_ask_for_nothing_are_taken() -> None:
         ({"messages": []}, (400, "invalid_value", "messages")),
         ({"messages": [{"role": "user", "content": ""}]}, (400, "invalid_prompt", None)),
         ({"messages": [{"role": "tool", "content": "4"}]}, (400, "invalid_value", "messages.0.role")),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, (400, "unsupported_parameter", "messages")),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, (400, "unsupported_parameter", "content")),
         ({"messages": [{"role": "user", "content": "a " * 5000}]}, (400, "context_length_exceeded", None)),
     ],
 )
