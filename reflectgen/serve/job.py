@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from reflectgen.serve.service import Service
 
 
+PAUSE = 0.05
+"""Seconds from one look for news to the next: what comes meanwhile goes out together."""
+
+
 class Job:
     """Begins at once; whoever made it must `cancel` it at last, which does nothing to one that is over.
 
@@ -39,6 +43,8 @@ class Job:
         self._stepped = False
         self._tree: Tree | None = None
         self._mailbox: Mailbox[Event | str] = Mailbox()
+        self._told = False
+        """Whether a step was just told."""
         self._written = 0
         """Steps of a single thinking whose text was told."""
         self._recorder: Recorder | None = None
@@ -77,9 +83,16 @@ class Job:
         }
 
     async def news(self) -> list[Event | str]:
-        """The events since the last call, and what a single thinking went on with; nothing after a silence, or at the end."""
+        """The events since the last call, and what a single thinking went on with; nothing after a silence, or at the end.
+
+        The first step is told at once; what follows it comes together, as it would be read.
+        """
+        if self._told:
+            await asyncio.wait({self._task}, timeout=PAUSE)
         await self._mailbox.wait(self._service.limits.keep_alive)
-        return self._mailbox.take()
+        news = self._mailbox.take()
+        self._told = self._stepped and bool(news)
+        return news
 
     async def wait(self) -> None:
         """Wait for the end; raises a `Fault` where there is no result."""

@@ -9,9 +9,8 @@ import socket
 import time
 from typing import Any
 
-import httpx
 import pytest
-from serve.rig import ASKED, calling, fault, listening, serving
+from serve.rig import ASKED, calling, fault, httpx, listening, serving
 
 from reflectgen.engine.scripted import Script
 from reflectgen.errors import OptionError
