@@ -23,6 +23,7 @@ from reflectgen.commands import (
     rollout,
     rollouts,
     score,
+    serve,
     serve_engine,
     solve,
     study,
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.command("serve-engine", context_settings=serve_engine.PASSED_ON)(serve_engine.serve_engine)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)

@@ -107,6 +107,7 @@ def load(
         blend=grader.head.config.blend if grader.head else None,
         frontier=frontier,
         notes=[MISMATCH] if grader.mismatch else [],
+        chat=lambda turns: prompts.encode_chat(turns, prompting, tokenizer),
     )
 
 

@@ -22,6 +22,7 @@ from reflectgen.engine.branch import Branch
 from reflectgen.engine.tree import limits
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, unknown
 from reflectgen.identity import UNKNOWN, Identity
+from reflectgen.prompts import BLANK_LINE, Turn
 from reflectgen.scoring import aggregate
 from reflectgen.search.base import Answering, Request, check_together
 from reflectgen.search.choice import Point
@@ -71,7 +72,10 @@ class Options(TypedDict, total=False):
     extract: Callable[[str], str | None] | None
     """Reads the answer from a reply; `reflectgen.answers.extract` by default."""
     observe: Callable[[Branch], None] | None
-    """Called with a branch whenever a step of it was graded or its state has changed, on the engine's thread."""
+    """Called with a branch when it begins and whenever a step of it was graded or its state has changed, on the engine's
+    thread."""
+    prompt: Sequence[int] | None
+    """Token ids of the prompt, where they are not to be made from the problem's text."""
 
 
 REQUESTED = ("answer", "abstain_below", "seed", "extract", "observe")
@@ -87,6 +91,19 @@ class GradedText:
     steps: tuple[Step, ...]
     positions: tuple[int, ...]
     """For each step, the index in the whole text's tokens of the state that the head read."""
+    tokens: int
+    """Length of the whole text, in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A problem that may be solved at once: everything that could be wrong with it was looked at."""
+
+    request: Request
+    strategy: str
+    """Name of the strategy, "auto" replaced by the one that fits the model."""
+    notes: tuple[str, ...]
+    """What the result will say beside its answer."""
 
 
 class Reflector:
@@ -102,13 +119,16 @@ class Reflector:
         blend: Blend | None = None,
         frontier: Sequence[Point] = (),
         notes: Sequence[str] = (),
+        chat: Callable[[Sequence[Turn]], Sequence[int]] | None = None,
     ) -> None:
         """`encode` turns a problem into the token ids of its prompt; `notes` are repeated in every result.
 
-        `frontier` is what strategies were measured to reach with this model, for the strategy "auto".
+        `frontier` is what strategies were measured to reach with this model, for the strategy "auto". `chat` turns a
+        conversation into the token ids of its prompt; by default its messages are one text, blank lines between them.
         """
         self.engine = engine
         self.encode = encode
+        self.chat = chat or (lambda turns: encode(BLANK_LINE.join(turn["content"] for turn in turns)))
         self.identity = identity
         self.sampling = sampling or Sampling()
         self.blend = blend
@@ -127,6 +147,10 @@ class Reflector:
     async def asolve(self, problem: str | Problem, **options: Unpack[Options]) -> Result:
         """`solve` for a caller in an event loop, which goes on meanwhile."""
         return await asyncio.wrap_future(self._background.submit(self._solve(problem, options)))
+
+    async def acarry_out(self, prepared: Prepared) -> Result:
+        """`asolve` of what `prepare` has looked at. Cancelling it frees its branches before the next token is drawn."""
+        return await asyncio.wrap_future(self._background.submit(self._carry_out(prepared)))
 
     def solve_many(
         self, problems: Iterable[str | Problem], *, concurrency: int | None = None, **options: Unpack[Options]
@@ -158,14 +182,18 @@ class Reflector:
 
     def request(self, problem: str | Problem, **options: Unpack[Options]) -> Request:
         """What `solve` hands to the strategy; raises what `solve` raises for a wrong prompt or option."""
+        return self.prepare(problem, **options).request
+
+    def prepare(self, problem: str | Problem, **options: Unpack[Options]) -> Prepared:
+        """Everything of `solve` but the search itself; raises what `solve` raises for a wrong prompt or option."""
         check(options)
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        effort, _ = self._effort(options)
+        effort, why = self._effort(options)
         question = Problem(text=problem) if isinstance(problem, str) else problem
-        prompt = tuple(self.encode(question.text))
+        prompt = tuple(given["prompt"] if "prompt" in given else self.encode(question.text))
         sampling = _sampling(self.sampling, options, effort)
         limits(room(prompt, self.engine.context), sampling, self.engine.grammar)
-        return Request(
+        request = Request(
             problem=question,
             prompt=prompt,
             k=effort.k,
@@ -176,6 +204,7 @@ class Reflector:
             blend=self.blend,
             **{name: given[name] for name in REQUESTED if name in given},
         )
+        return Prepared(request, effort.strategy, (*self.notes, *why))
 
     def score(self, prompt: Sequence[int], completion: Sequence[int]) -> tuple[Step, ...]:
         """The graded steps of a given trace of token ids. Raises `ModelError` where the model has no head."""
@@ -188,6 +217,12 @@ class Reflector:
         Without a completion the whole text is searched. Raises `ModelError` where the model has no head.
         """
         return next(self.score_texts([(prompt, completion)]))[1]
+
+    async def ascore_text(self, prompt: str, completion: str = "") -> GradedText:
+        """`score_text` for a caller in an event loop, which goes on meanwhile."""
+        self._need_head("Grading steps")
+        _, graded = await asyncio.wrap_future(self._background.submit(self._score_text(0, prompt, completion)))
+        return graded
 
     def score_texts(self, texts: Iterable[tuple[str, str]], *, concurrency: int = 32) -> Iterator[tuple[int, GradedText]]:
         """`score_text` of many pairs, `concurrency` at a time: (index, grades) as each is ready, in any order."""
@@ -208,9 +243,11 @@ class Reflector:
         self.close()
 
     async def _solve(self, problem: str | Problem, options: Options) -> Result:
-        effort, why = self._effort(options)
-        result = await search.named(effort.strategy)(self.engine, self.request(problem, **options))
-        return replace(result, notes=(*self.notes, *why, *self.engine.notes))
+        return await self._carry_out(self.prepare(problem, **options))
+
+    async def _carry_out(self, prepared: Prepared) -> Result:
+        result = await search.named(prepared.strategy)(self.engine, prepared.request)
+        return replace(result, notes=(*prepared.notes, *self.engine.notes))
 
     def _effort(self, options: Options) -> tuple[Effort, tuple[str, ...]]:
         """What the options ask for, "auto" replaced by the strategy that fits the model, and why it does."""
@@ -260,7 +297,7 @@ class Reflector:
         steps = await self.engine.score(ids[:start], ids[start:])
         scores = [step.score for step in steps if step.score is not None]
         positions = tuple(read_index(start + step.token_span[1] - 1, grammar.offset) for step in steps)
-        return index, GradedText(aggregate(grammar.aggregate, scores), steps, positions)
+        return index, GradedText(aggregate(grammar.aggregate, scores), steps, positions, len(ids))
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -1,8 +1,9 @@
+import jinja2
 import pytest
 
 from reflectgen.config import PromptConfig
 from reflectgen.errors import InputError
-from reflectgen.prompts import encode, messages
+from reflectgen.prompts import conversation, encode, encode_chat, messages
 
 
 class Words:
@@ -57,3 +58,40 @@ def test_the_reply_is_begun_for_the_model(template: str | None, prompt: str) -> 
 def test_an_empty_prompt_is_refused(problem: str) -> None:
     with pytest.raises(InputError, match="The prompt is empty"):
         messages(problem, PromptConfig())
+
+
+TALK = [
+    {"role": "user", "content": "What is 2 + 3?"},
+    {"role": "assistant", "content": "5"},
+    {"role": "user", "content": " And twice that? "},
+]
+
+
+def test_the_last_question_of_a_conversation_is_asked_as_a_problem_is() -> None:
+    config = PromptConfig(system="Be brief.", instruction="Use \\boxed{}.")
+    *earlier, question = conversation(TALK, config)
+    assert earlier == [{"role": "system", "content": "Be brief."}, *TALK[:2]]
+    assert question == {"role": "user", "content": "And twice that?\n\nUse \\boxed{}."}
+    alone = [{"role": "user", "content": "Why?"}]
+    assert encode_chat(alone, config, Words("a template")) == encode("Why?", config, Words("a template"))
+
+
+def test_a_conversation_with_a_system_message_keeps_its_own() -> None:
+    own = {"role": "system", "content": "Speak."}
+    assert conversation([own, *TALK], PromptConfig(system="Be brief."))[0] == own
+    assert sum(turn["role"] == "system" for turn in conversation([own, *TALK], PromptConfig(system="Be brief."))) == 1
+
+
+@pytest.mark.parametrize("turns", [[], TALK[:2]])
+def test_a_conversation_ends_with_a_question(turns: list[dict[str, str]]) -> None:
+    with pytest.raises(InputError, match="let the last message be the user's"):
+        conversation(turns, PromptConfig())
+
+
+def test_what_the_template_refuses_is_told() -> None:
+    class Strict(Words):
+        def apply_chat_template(self, conversation: list[dict[str, str]], **options: bool) -> str:
+            raise jinja2.TemplateError("only one system message")
+
+    with pytest.raises(InputError, match="chat template refuses this conversation: only one system message"):
+        encode_chat(TALK, PromptConfig(), Strict("a template"))

@@ -1,12 +1,14 @@
 """The front for people, over a scripted engine."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from reflectgen.config import Sampling
+from reflectgen.engine.branch import Branch
 from reflectgen.engine.scripted import Script, ScriptedEngine
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
 from reflectgen.reflector import Reflector, check, thinkings, unit
@@ -56,6 +58,37 @@ async def test_asolve_leaves_the_callers_loop_free(model: Reflector) -> None:
     assert [result.answer for result in results] == ["4"] * 3
 
 
+async def test_what_was_prepared_is_carried_out_and_a_cancelled_search_frees_its_branches(model: Reflector) -> None:
+    prepared = model.prepare("?", k=2, strategy="auto")
+    assert (prepared.strategy, prepared.request.k, prepared.notes[0]) == ("beam", 2, "a note")
+    assert (await model.acarry_out(prepared)).notes == prepared.notes
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def observe(branch: Branch) -> None:
+        begun.set()
+        cancelled.wait(10)
+
+    search = asyncio.create_task(model.acarry_out(model.prepare("?", k=2, observe=observe)))
+    assert await asyncio.to_thread(begun.wait, 10)
+    search.cancel()
+    await asyncio.sleep(0)
+    cancelled.set()
+    with pytest.raises(asyncio.CancelledError):
+        await search
+    assert (await model.asolve("?", k=1)).answer == "5"
+    assert model.engine.held == 0
+
+
+def test_a_prompt_may_be_given_and_a_conversation_is_one(model: Reflector) -> None:
+    turns = [{"role": "user", "content": "Two"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "Three"}]
+    prompt = model.chat(turns)
+    assert model.engine.grammar.table.decode(prompt) == "Two\n\n4\n\nThree"
+    result = model.solve("Two", k=1, prompt=prompt)
+    assert (result.problem.text, result.answer) == ("Two", "5")
+    with pytest.raises(InputError, match="The prompt is empty"):
+        model.solve("Two", prompt=())
+
+
 def test_many_problems_come_back_as_they_finish(model: Reflector) -> None:
     problems = [Problem(text=text, id=text) for text in ("Three", "Two", "Four")]
     results = {result.problem.id: result.answer for result in model.solve_many(problems, k=2, concurrency=2)}
@@ -67,7 +100,7 @@ def test_problems_solved_together_all_live_at_once(model: Reflector) -> None:
     live: list[int] = []
     results = model.solve_together(problems, k=2, observe=lambda branch: live.append(model.engine.held))
     assert {result.problem.id: result.answer for result in results} == {"Three": "5", "Two": "4", "Four": "4"}
-    assert live[0] == 6
+    assert live[:6] == [2, 2, 4, 4, 6, 6]
     assert list(model.solve_together([])) == []
 
 
@@ -151,6 +184,13 @@ def test_a_text_is_graded_where_its_steps_end(model: Reflector) -> None:
     assert [step.text for step in graded.steps] == ["Two and two.\n\n", "That is 4.\n\n"]
     # at offset -1 the state before the step token is read
     assert [pieces[position + 1] for position in graded.positions] == [".\n\n", ".\n\n"]
+
+
+async def test_a_text_is_graded_while_the_callers_loop_goes_on(model: Reflector) -> None:
+    graded = await model.ascore_text("Sum?\n\n<think>", "Two and two.\n\nThat is 4.\n\n</think>")
+    assert [step.text for step in graded.steps] == ["Two and two.\n\n", "That is 4.\n\n"]
+    assert graded == model.score_text("Sum?\n\n<think>", "Two and two.\n\nThat is 4.\n\n</think>")
+    assert graded.tokens == len(model.engine.grammar.table.encode("Sum?\n\n<think>Two and two.\n\nThat is 4.\n\n</think>"))
 
 
 def test_positions_count_from_the_whole_texts_start(model: Reflector) -> None:

@@ -19,14 +19,14 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 """Suffix of a size in bytes -> its factor."""
 
 
-def parse_size(text: str | None) -> int | None:
+def parse_size(text: str | None, option: str = "--kv-budget") -> int | None:
     """Bytes in a size such as 512M or 4GB; None for None. Raises `OptionError` where it is no size."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", text.strip(), re.IGNORECASE)
     size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size <= 0:
-        raise OptionError(f"--kv-budget '{text}' is no size: write it like 512M or 4G.")
+        raise OptionError(f"{option} '{text}' is no size: write it like 512M or 4G.")
     return size
 
 

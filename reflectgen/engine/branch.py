@@ -72,6 +72,8 @@ class Branch(Completion):
         """Index in prompt + ids of the state whose logit is still to come."""
         self.finish: Finish | None = None
         self.error: str | None = None
+        self.why = ""
+        """Why a strategy gave it up, where one did and said so."""
         self._limit = tree.thinking_limit
         self._allowance: int | None = None
         self.answering = False

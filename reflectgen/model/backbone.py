@@ -66,7 +66,7 @@ def map_backbone(source: Source, *, trust_remote_code: bool = False) -> PreTrain
     """
     if source.gguf is not None:
         raise ModelError(f"{source.name} is a .gguf file, which only the engines local and naive read: choose one of them.")
-    with quiet(), _one_sentence(source):
+    with quiet(), one_sentence(source):
         config = AutoConfig.from_pretrained(source.folder, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
             backbone = AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)

@@ -58,7 +58,7 @@ class Request:
     extract: Callable[[str], str | None] = answers.extract
     """Reads the answer from a reply."""
     observe: Callable[[Branch], None] = ignore
-    """Called with a branch whenever a step of it was graded or its state has changed."""
+    """Called with a branch when it begins and whenever a step of it was graded or its state has changed."""
 
     def __post_init__(self) -> None:
         check_together(k=self.k, budget=self.budget, selector=self.select, answer=self.answer, abstain_below=self.abstain_below)

@@ -40,14 +40,19 @@ class Pool:
         self.tree = engine.branches(request.prompt, n, request.sampling, request.seed, pace)[0].tree
         self.trace: list[Event] = []
         for branch in self.branches:
-            self.note(branch, "started")
+            self._write(branch, "started")
 
     def __enter__(self) -> Self:
+        try:
+            for branch in self.branches:
+                self.request.observe(branch)
+        except BaseException:
+            self._free()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for branch in self.branches:
-            branch.cancel()
+        self._free()
 
     # -- who there is ----------------------------------------------------------------------------------------------
 
@@ -125,7 +130,7 @@ class Pool:
         for branch in branches:
             if branch.state in UNENDED:
                 branch.cancel()
-                branch.finish = "cancelled"  # also where its thinking was over: it was given up
+                branch.finish, branch.why = "cancelled", why  # also where its thinking was over: it was given up
                 self.note(branch, "cancelled", why)
 
     def force(self, branch: Branch, text: str, why: str) -> None:
@@ -190,12 +195,18 @@ class Pool:
 
     def note(self, branch: Branch, what: Happening, why: str = "") -> None:
         """Write an event into the trace and show the branch to the observer."""
-        tokens = self.tree.ledger.tokens_generated
-        self.trace.append(Event(branch=branch.id, what=what, tokens=tokens, step=len(branch.steps), why=why))
-        if what != "started":
-            self.request.observe(branch)
+        self._write(branch, what, why)
+        self.request.observe(branch)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _write(self, branch: Branch, what: Happening, why: str = "") -> None:
+        tokens = self.tree.ledger.tokens_generated
+        self.trace.append(Event(branch=branch.id, what=what, tokens=tokens, step=len(branch.steps), why=why))
+
+    def _free(self) -> None:
+        for branch in self.branches:
+            branch.cancel()
 
     def _ration(self, branches: Sequence[Branch], left: int | None) -> list[Branch]:
         """Allow each an equal part of what is `left`; return those that got any. Where there is too little: the first."""

@@ -90,7 +90,7 @@ async def test_the_observer_sees_every_step_and_the_end() -> None:
         seen.append((branch.id, len(branch.steps), branch.state))
 
     await solve([GOOD], k=1, observe=observe)
-    assert [(name, steps) for name, steps, _ in seen] == [("0", 1), ("0", 2), ("0", 2), ("0", 2)]
+    assert [(name, steps) for name, steps, _ in seen] == [("0", 0), ("0", 1), ("0", 2), ("0", 2), ("0", 2)]
     assert [state for _, _, state in seen][-2:] == ["closed", "finished"]
 
 

@@ -158,10 +158,15 @@ async def test_the_observer_sees_whatever_happens_to_a_branch() -> None:
 
     with grow([SHORT], n=1, pace="step", observe=observe) as pool:
         await pool.step(pool.thinking)
-        pool.cancel(pool.fork(pool.branches[0], 1), "")
+        pool.cancel(pool.fork(pool.branches[0], 1), "one too many")
         await pool.step(pool.thinking)
         await pool.answer(pool.closed)
-    assert seen == [("0", "halted"), ("0.0", "live"), ("0.0", "cancelled"), ("0", "closed"), ("0", "finished")]
+        assert [branch.why for branch in pool.branches] == ["", "one too many"]
+        pool.add(1)
+    assert seen == [
+        ("0", "live"), ("0", "halted"), ("0.0", "live"), ("0.0", "cancelled"),
+        ("0", "closed"), ("0", "finished"), ("1", "live"),
+    ]  # fmt: skip
 
 
 async def test_all_candidates_answer_or_the_chosen_one_alone() -> None:
