@@ -3,16 +3,15 @@
 - `mean_interval` and `paired_difference`, for accuracies and what else lies between bounds: Wilson's interval with the
   effective number of problems, m (1 - m) / (s^2 / P), in place of the number of trials (Kish's design effect; after Korn and
   Graubard, "Confidence intervals for proportions with small expected number of positive counts", Survey Methodology 24,
-  1998), and Student's t with P - 1 degrees of freedom in place of z. For problems that are right or wrong it is Wilson's
-  own, but for P - 1 and t.
+  1998), and Student's t with P - 1 degrees of freedom in place of z. For problems that are right or wrong, whose variance
+  is known from their mean, it is Wilson's own.
 - `interval`, for any statistic: the percentile bootstrap over problems.
 
 Ours: where few problems are unlike the others, s^2 is too small more often than not, since most samples hold too few of
 these. It is enlarged as if one more had been seen, s^2 (1 + 1 / n), where n = (sum y^2)^2 / sum y^4 counts the problems that
-make up the spread: y is the distance from the nearer bound, or of a difference from 0. Of right or wrong problems s^2 is
-known from the mean and stays. Where all problems are the same, s^2 says nothing at all, and the interval has room for a
-share of unlike ones as large as Wilson's bound for none among P: of 30 problems that are all right it is [.88, 1], and
-never a single point.
+make up the spread: y is the distance from the nearer bound, or of a difference from 0. Where all problems are the same, s^2
+says nothing at all, and the interval has room for a share of unlike ones as large as Wilson's bound for none among P: of 30
+problems that are all right it is [.89, 1], and never a single point.
 
 How often they hold the truth is measured in tests/metrics/test_coverage.py, and the table is in docs/report.md.
 
@@ -57,8 +56,7 @@ def mean_interval(values: Floats, *, level: float = 0.95) -> Interval:
     if not known.size:
         return Interval(estimate=math.nan, low=math.nan, high=math.nan)
     share = float(known.mean())
-    largest = share * (1 - share) * known.size / max(1, known.size - 1)  # where all are 0 or 1
-    variance = min(largest, _variance(known, known if share < 0.5 else 1 - known))
+    variance = _variance(known, known if share < 0.5 else 1 - known)
     return share_interval(share, variance, known.size, level=level)
 
 
@@ -83,17 +81,17 @@ def _variance(values: Floats, distances: Floats) -> float:
 def share_interval(share: float, variance: float, problems: int, *, level: float = 0.95) -> Interval:
     """A share, of which one problem has this variance: Wilson's interval with the effective number of problems."""
     share = min(1.0, max(0.0, share))
+    largest = share * (1 - share)
     if problems < 2 or variance <= SAME:
         return unlike(share, problems, level=level)
-    quantile = student(problems - 1, level)
-    return Interval(estimate=share, **_wilson(share, share * (1 - share) * problems / variance, quantile))
+    if variance >= largest:  # right or wrong ones
+        return Interval(estimate=share, **_wilson(share, problems, _normal(level)))
+    return Interval(estimate=share, **_wilson(share, largest * problems / variance, student(problems - 1, level)))
 
 
 def unlike(share: float, problems: int, *, level: float = 0.95) -> Interval:
     """Of a share that all problems have alike: room for as many unlike ones as Wilson's bound allows for."""
-    if problems < 2:
-        return Interval(estimate=share, low=0.0, high=1.0)
-    unseen = _wilson(0.0, problems, student(problems - 1, level))["high"]
+    unseen = 1.0 if problems < 2 else _wilson(0.0, problems, _normal(level))["high"]
     return Interval(estimate=share, low=share - unseen * share, high=share + unseen * (1 - share))
 
 
@@ -141,7 +139,7 @@ def student(freedom: int, level: float = 0.95) -> float:
         return math.tan(math.pi * (chance - 0.5))
     if freedom == 2:
         return (2 * chance - 1) * math.sqrt(2 / (4 * chance * (1 - chance)))
-    z = NormalDist().inv_cdf(chance)
+    z = _normal(level)
     terms: tuple[float, ...] = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
@@ -149,3 +147,8 @@ def student(freedom: int, level: float = 0.95) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
     )
     return z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
+
+
+def _normal(level: float) -> float:
+    """The z that a normal deviate exceeds in (1 - level) / 2 of the cases."""
+    return NormalDist().inv_cdf((1 + level) / 2)

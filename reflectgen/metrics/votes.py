@@ -63,9 +63,7 @@ def weighted_at_k(correct: Bools, answers: Ints, weights: Floats, k: int, *, see
     return found.values
 
 
-def votes_at_k(
-    correct: Bools, answers: Ints, weights: Floats, k: int, *, seed: int = 0, draws: int = 2_000
-) -> list[Estimate]:
+def votes_at_k(correct: Bools, answers: Ints, weights: Floats, k: int, *, seed: int = 0, draws: int = 2_000) -> list[Estimate]:
     """`weighted_at_k` of several weightings (W, P, N) over the same subsets, each with its Monte Carlo error: (W)."""
     n = check_k(correct, k)
     right = _right_shares(correct, answers)
