@@ -3,8 +3,8 @@
 - `mean_interval` and `paired_difference`, for accuracies and what else lies between bounds: Wilson's interval with the
   effective number of problems, m (1 - m) / (s^2 / P), in place of the number of trials (Kish's design effect; after Korn and
   Graubard, "Confidence intervals for proportions with small expected number of positive counts", Survey Methodology 24,
-  1998), and Student's t with P - 1 degrees of freedom in place of z. For problems that are right or wrong, whose variance
-  is known from their mean, it is Wilson's own.
+  1998), and for differences Student's t with P - 1 degrees of freedom in place of z. For problems that are right or wrong,
+  whose variance is known from their mean, it is Wilson's own.
 - `interval`, for any statistic: the percentile bootstrap over problems.
 
 Ours: where few problems are unlike the others, s^2 is too small more often than not, since most samples hold too few of
@@ -57,7 +57,7 @@ def mean_interval(values: Floats, *, level: float = 0.95) -> Interval:
         return Interval(estimate=math.nan, low=math.nan, high=math.nan)
     share = float(known.mean())
     variance = _variance(known, known if share < 0.5 else 1 - known)
-    return share_interval(share, variance, known.size, level=level)
+    return share_interval(share, variance, known.size, level=level, quantile=_normal(level))
 
 
 def paired_difference(first: Floats, second: Floats, *, level: float = 0.95) -> Interval:
@@ -78,15 +78,20 @@ def _variance(values: Floats, distances: Floats) -> float:
     return float(values.var(ddof=1)) * (1 + fourth / float((distances**2).sum()) ** 2)
 
 
-def share_interval(share: float, variance: float, problems: int, *, level: float = 0.95) -> Interval:
-    """A share, of which one problem has this variance: Wilson's interval with the effective number of problems."""
+def share_interval(
+    share: float, variance: float, problems: int, *, level: float = 0.95, quantile: float | None = None
+) -> Interval:
+    """A share, of which one problem has this variance: Wilson's interval with the effective number of problems.
+
+    `quantile` is that of the deviate; Student's where it is None.
+    """
     share = min(1.0, max(0.0, share))
     largest = share * (1 - share)
     if problems < 2 or variance <= SAME:
         return unlike(share, problems, level=level)
     if variance >= largest:  # right or wrong ones
         return Interval(estimate=share, **_wilson(share, problems, _normal(level)))
-    return Interval(estimate=share, **_wilson(share, largest * problems / variance, student(problems - 1, level)))
+    return Interval(estimate=share, **_wilson(share, largest * problems / variance, quantile or student(problems - 1, level)))
 
 
 def unlike(share: float, problems: int, *, level: float = 0.95) -> Interval:

@@ -22,6 +22,7 @@ PROBLEMS, SAMPLES = (30, 100, 300), (8, 32)
 KINDS = {"hard": (0.5, 2.0), "middling": (0.6, 0.6), "easy": (1.5, 0.75), "very easy": (2.0, 0.5)}
 """Parameters of the difficulties: means of .2, .5, .67 and .8; the best of 8 has .45, .74, .89 and .96."""
 K = 8
+FEW = 5
 
 Store = tuple[Bools, Floats, Floats]
 
@@ -50,40 +51,61 @@ FIGURES: dict[str, tuple[Callable[[Store], Floats], Callable[[Store], Floats] | 
 """What is measured, and what it is compared with."""
 
 
-def interval(figure: str, store: Store) -> Interval:
+def measured(figure: str, store: Store) -> tuple[Interval, float]:
+    """The interval, and how many problems make up the spread (`reflectgen.metrics.intervals`)."""
     first, second = FIGURES[figure]
-    return metrics.mean_interval(first(store)) if second is None else metrics.paired_difference(first(store), second(store))
+    values = first(store)
+    if second is not None:
+        return metrics.paired_difference(values, second(store)), carriers(values - second(store))
+    return metrics.mean_interval(values), carriers(values if values.mean() < 0.5 else 1 - values)
+
+
+def carriers(distances: Floats) -> float:
+    fourth = float((distances**4).sum())
+    return float((distances**2).sum()) ** 2 / fourth if fourth else 0.0
 
 
 def truth(kind: str, samples: int) -> dict[str, float]:
     rng = np.random.default_rng(1)
     parts = [drawn(rng, kind, 20_000, samples) for _ in range(20)]
-    found = {name: float(np.mean([interval(name, part).estimate for part in parts])) for name in FIGURES}
+    found = {name: float(np.mean([measured(name, part)[0].estimate for part in parts])) for name in FIGURES}
     return found | {"AUC": float(np.mean([metrics.auc(part[0], part[1]) for part in parts]))}
 
 
-def coverage() -> Iterator[tuple[str, int, int, dict[str, float]]]:
-    """Kind, problems, samples, and the share of the intervals that hold the truth."""
+Held = dict[str, tuple[float, float]]
+"""Figure -> share of the intervals that hold the truth, and the mean number of problems that make up the spread."""
+
+
+def coverage() -> Iterator[tuple[str, int, int, Held]]:
+    """Kind, problems, samples, and what came out."""
     for kind, samples in product(KINDS, SAMPLES):
         true = truth(kind, samples)
         for problems in PROBLEMS:
-            rng, held = np.random.default_rng(2), dict.fromkeys(true, 0)
+            rng = np.random.default_rng(2)
+            held, spread = dict.fromkeys(true, 0), dict.fromkeys(true, 0.0)
             for _ in range(SIMULATIONS):
                 store = drawn(rng, kind, problems, samples)
                 for name, value in true.items():
-                    found = metrics.auc_interval(*store[:2]) if name == "AUC" else interval(name, store)
+                    found, made_up = (metrics.auc_interval(*store[:2]), problems) if name == "AUC" else measured(name, store)
                     held[name] += found.low <= value <= found.high
-            yield kind, problems, samples, {name: count / SIMULATIONS for name, count in held.items()}
+                    spread[name] += made_up
+            yield kind, problems, samples, {name: (held[name] / SIMULATIONS, spread[name] / SIMULATIONS) for name in true}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """Each within two points of 95 %, four standard errors of 2,000 simulations."""
-    print("\nkind      problems samples", *FIGURES, "AUC", sep="  ")
+    """Each within two points of 95 %, four standard errors of 2,000 simulations.
+
+    Where fewer than `FEW` problems make up the spread (a * in the table), the truth is a matter of one problem more or less,
+    and the band is 90 to 100.
+    """
+    print("\n| kind | problems | samples |", *(f"{name} |" for name in (*FIGURES, "AUC")))
     outside = []
-    for kind, problems, samples, held in coverage():
-        cells = (f"{100 * share:>{max(5, len(name))}.1f}" for name, share in held.items())
-        print(f"{kind:9} {problems:8} {samples:7}", *cells, sep="  ")
-        outside += [(kind, problems, samples, name, share) for name, share in held.items() if not 0.93 <= share <= 0.97]
+    for kind, problems, samples, found in coverage():
+        cells = (f"{100 * held:.1f}{'*' if made_up < FEW else ''} |" for held, made_up in found.values())
+        print(f"| {kind} | {problems} | {samples} |", *cells, flush=True)
+        for name, (held, made_up) in found.items():
+            low, high = (0.90, 1.0) if made_up < FEW else (0.93, 0.97)
+            outside += [] if low <= held <= high else [(kind, problems, samples, name, held, made_up)]
     assert not outside

@@ -24,7 +24,7 @@ def test_spread_is_that_of_problems() -> None:
     found = metrics.mean_interval(metrics.pass_at_1(correct))
     assert (found.low, found.high) == pytest.approx((0.2, 0.8), abs=0.05)
     graded = metrics.mean_interval(np.tile([0.45, 0.55], 5))
-    assert graded.high - graded.low == pytest.approx(2 * student(9) * 0.0527 / math.sqrt(10) * math.sqrt(1.1), rel=0.05)
+    assert graded.high - graded.low == pytest.approx(2 * 1.96 * 0.0527 / math.sqrt(10) * math.sqrt(1.1), rel=0.05)
 
 
 def test_few_unlike_problems_make_it_wider() -> None:
