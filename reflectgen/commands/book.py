@@ -13,6 +13,7 @@ from reflectgen.evaluate.book import Book
 from reflectgen.evaluate.comparison import Comparison
 from reflectgen.evaluate.offline import Way
 from reflectgen.evaluate.pages.numbers import count, percent
+from reflectgen.evaluate.pages.untrusted import on_a_line
 from reflectgen.evaluate.stored import Stored
 
 LEGEND = (
@@ -39,7 +40,7 @@ def print_book(book: Book, *, as_json: bool) -> None:
 def _print_store(stored: Stored) -> None:
     out, offline = console(), stored.offline
     ways = [way for way in offline.ways if not way.aggregate]
-    out.print(Text(f"{stored.title}: {stored.folder}"), "")
+    out.print(Text(on_a_line(f"{stored.title}: {stored.folder}")), "")
     out.print(at_largest(stored, ways), "")
     if len(offline.ks) > 1:
         out.print(by_k(stored, ways), "")
@@ -74,7 +75,8 @@ def by_k(stored: Stored, ways: list[Way]) -> Table:
 
 def _print_comparison(comparison: Comparison) -> None:
     out = console()
-    out.print(Text(f"{comparison.second} against {comparison.first}: {comparison.problems:,} problems that both have"))
+    about = f"{comparison.second} against {comparison.first}: {comparison.problems:,} problems that both have"
+    out.print(Text(on_a_line(about)))
     if comparison.differs:
         out.print(Text(f"They differ in {', '.join(name.replace('_', ' ') for name in comparison.differs)}.", style="yellow"))
     out.print("", duels(comparison), "")

@@ -14,7 +14,7 @@ Where this differs from `select.select`:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -95,6 +95,7 @@ class Offline:
                     f"k = {k} does not lie between 1 and the {traces.samples} traces of every problem in {traces.folder}: give "
                     "another --k."
                 )
+        self._aggregated: dict[str, Floats] = {}
         self.ways = self._named(selects) if selects else self._known()
         self.values = self._values([*dict.fromkeys((*self.ways, *self._majority))])
         """The value of each trace under each way: (P, N)."""
@@ -184,10 +185,11 @@ class Offline:
     def _scores(self, name: str) -> Floats:
         """Trajectory scores (P, N) under an aggregate; the stored ones where the name is empty or a trace has no step."""
         stored = self.traces.score
-        if not name:
-            return stored
-        pairs = zip(self.traces.step_scores(), stored.ravel().tolist(), strict=True)
-        return np.array([aggregate(name, scores) if scores else score for scores, score in pairs]).reshape(stored.shape)
+        if name and name not in self._aggregated:
+            pairs = zip(self.traces.step_scores(), stored.ravel().tolist(), strict=True)
+            found = np.array([aggregate(name, scores) if scores else score for scores, score in pairs])
+            self._aggregated[name] = found.reshape(stored.shape)
+        return self._aggregated[name] if name else stored
 
     def _values(self, ways: Sequence[Way]) -> dict[Way, Floats]:
         found: dict[Way, Floats] = {}
@@ -253,8 +255,3 @@ class _Stored:
     def steps(self) -> Sequence[Step]:
         """Made when they are asked for."""
         return self.traces.steps_of(self.index)
-
-
-def by_way(offline: Offline, k: int) -> Mapping[Way, Floats]:
-    """Accuracy of each problem (P,) under each way that is shown."""
-    return {way: offline.estimates[k][way].values for way in offline.ways}

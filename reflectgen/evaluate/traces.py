@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,9 @@ from reflectgen.evaluate.columns import OF_STEPS, Array, Columns
 from reflectgen.metrics import Bools, Floats, Ints, codes
 from reflectgen.rollouts import Header, Store
 from reflectgen.types import Step
+
+COUNTED = ("tokens_scored", "tokens_prefilled", "forward_passes", "seconds")
+"""What a store knows of all traces of a problem and seed together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,31 +190,27 @@ def _steps_of(steps: Mapping[str, Array], places: Ints, rows: int) -> dict[str, 
 def _spent(columns: Columns, places: Ints, *, whole: bool) -> Spent:
     """Costs are stored of all traces of a problem and seed together: those of a part of them are not known.
 
-    A row that was not sampled by an engine has no tokens fed and no seconds.
+    A trace that no engine of ours sampled has no tokens fed and took no seconds.
     """
     generated = float(columns.generated[places].sum(axis=1).mean())
     if not whole:
         return Spent(tokens_generated=generated)
-    costs = [
-        _cost({columns.plain["seed"][row]: columns.plain["cost"][row] for row in rows}.values()) for rows in places.tolist()
-    ]
-    means = {name: _mean([cost[name] for cost in costs]) for name in costs[0]}
-    unknown = {name for name in ("tokens_prefilled", "seconds") if not means[name]}
-    return Spent(tokens_generated=generated, **{name: None if name in unknown else value for name, value in means.items()})
+    parts = {
+        (problem, columns.plain["seed"][row]): columns.plain["cost"][row]
+        for problem, rows in enumerate(places.tolist())
+        for row in rows
+    }
+    means = {name: _mean([part[name] for part in parts.values()], len(places)) for name in COUNTED}
+    return Spent(
+        tokens_generated=generated,
+        tokens_scored=means["tokens_scored"],
+        tokens_prefilled=means["tokens_prefilled"] or None,
+        forward_passes=means["forward_passes"],
+        seconds=means["seconds"] or None,
+    )
 
 
-def _cost(parts: Any) -> dict[str, float | None]:
-    """The sum over seeds, tokens drawn left out; None for what one of them does not know."""
-    names = ("tokens_scored", "tokens_prefilled", "forward_passes", "seconds")
-    listed: Sequence[Mapping[str, float | None]] = list(parts)
-    return {name: _total([part[name] for part in listed]) for name in names}
-
-
-def _total(values: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[float | None], problems: int) -> float | None:
+    """Their sum over problems; None where one of them is not known."""
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    total = _total(values)
-    return None if total is None else total / len(values)
+    return sum(known) / problems if len(known) == len(values) else None

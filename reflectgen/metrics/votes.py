@@ -21,6 +21,7 @@ from itertools import combinations
 
 import numpy as np
 
+from reflectgen.errors import InputError
 from reflectgen.metrics.arrays import Bools, Floats, Ints, check_k
 from reflectgen.metrics.at_k import best_of_k
 
@@ -41,7 +42,13 @@ class Estimate:
 
 
 def codes(answers: Sequence[Sequence[Hashable | None]]) -> Ints:
-    """Answers as integers, equal ones equal within a problem, counted from 0; `NO_ANSWER` for None: -> (P, N)."""
+    """Answers as integers, equal ones equal within a problem, counted from 0; `NO_ANSWER` for None: -> (P, N).
+
+    Raises `InputError` where problems have different numbers of samples.
+    """
+    sizes = sorted({len(row) for row in answers})
+    if len(sizes) > 1:
+        raise InputError(f"Problems have {sizes[0]} to {sizes[-1]} samples: take {sizes[0]} of each, so that all have as many.")
     rows = []
     for row in answers:
         known: dict[Hashable, int] = {}

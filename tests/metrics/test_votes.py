@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from metrics.drawn import Drawn, stores
 
 from reflectgen import metrics
+from reflectgen.errors import InputError
 from reflectgen.metrics import votes
 
 
@@ -68,6 +69,11 @@ def test_the_stated_error_is_the_one_that_is_made(monkeypatch: pytest.MonkeyPatc
         assert 0 < found.error < 0.5 / math.sqrt(200)
         errors.append((found.values.mean() - exact.values.mean()) / found.error)
     assert exact.error == 0 and 0.90 <= np.mean(np.abs(errors) < 1.96) <= 0.99
+
+
+def test_problems_of_unequal_sizes_are_refused() -> None:
+    with pytest.raises(InputError, match="Problems have 1 to 2 samples: take 1 of each"):
+        metrics.codes([["7", "8"], ["7"]])
 
 
 def test_rows_do_not_mix() -> None:
