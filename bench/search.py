@@ -129,7 +129,7 @@ def table(records: Sequence[dict[str, Any]], seeds: int) -> list[dict[str, Any]]
 def _row(key: tuple[str, str, int], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     strategy, name, k = key
     right = np.array([record["right"][name] for record in records], dtype=np.float64).mean(axis=0)  # (P,)
-    found = metrics.interval(metrics.mean, right)
+    found = metrics.mean_interval(right)
     solved = len(right) * len(records)
     return {
         "strategy": strategy,

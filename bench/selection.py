@@ -4,7 +4,7 @@
 
 Problems are of the test split of the word problems (disjoint from training in templates, numbers and starting counts),
 of a seed that nothing was tuned on. Each problem's 32 thinkings are sampled once for every sampling seed; accuracies are
-expected over all subsets of k of them, averaged over seeds, and intervals are 95 % bootstraps over problems.
+expected over all subsets of k of them, averaged over seeds, and intervals are 95 %, over problems.
 """
 
 from __future__ import annotations
@@ -94,8 +94,7 @@ def measure(model: str, count: int, k: int, seeds: Sequence[int], problem_seed: 
     table = {at: accuracies(samples, at) for at in KS if at <= k}
     return {
         "accuracy": {
-            at: {name: described(metrics.interval(metrics.mean, found)) for name, found in ways.items()}
-            for at, ways in table.items()
+            at: {name: described(metrics.mean_interval(found)) for name, found in ways.items()} for at, ways in table.items()
         },
         "sprm_minus": {
             at: {rival: described(metrics.paired_difference(ways[OURS], ways[rival])) for rival in RIVALS}

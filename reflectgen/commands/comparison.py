@@ -90,8 +90,8 @@ def comparison(samples: Samples) -> Table:
 
 
 def _cell(accuracies: Floats) -> Text:
-    """Mean and bootstrap interval over problems, in percent."""
-    found = metrics.interval(metrics.mean, accuracies)
+    """Mean and interval over problems, in percent."""
+    found = metrics.mean_interval(accuracies)
     return Text(f"{100 * found.estimate:.0f} [{100 * found.low:.0f}, {100 * found.high:.0f}]")
 
 

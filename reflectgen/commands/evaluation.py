@@ -120,9 +120,11 @@ class Tally:
 
 def run(output: Path, source: Source, loading: dict[str, Any], asked: Asked, sampling: Options) -> Report:
     """Run what is missing of the cells in `output`, and return what all of its cells come to."""
+    from reflectgen.model.machine import describe
+
     grid = asked.grid(source, sampling)
     with open_model(**loading, prompt=grid.task.prompt) as model:
-        evaluation = Evaluation(model, grid, output, asked.store)
+        evaluation = Evaluation(model, grid, output, asked.store, describe())
         with keeping(lambda: f"what was run so far is kept in {output}"):
             _sample(evaluation)
             _run(evaluation)

@@ -1,13 +1,14 @@
-"""What heads are worth, as tables that fit 80 columns; all in percent, intervals are 95 % bootstraps over problems."""
+"""What heads are worth, as tables that fit 80 columns; all in percent, intervals are 95 %, over problems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from reflectgen.metrics import Interval
+from reflectgen.evaluate.pages.numbers import percent
 
 if TYPE_CHECKING:
     from reflectgen.train.head_only import Fitted
@@ -57,12 +58,8 @@ def layers(found: Mapping[str, Fitted]) -> Table:
     return table
 
 
-def interval(found: Interval | None, *, signed: bool = False, digits: int = 0) -> str:
-    """An estimate and its interval, in percent with that many digits behind the point; nothing for None."""
-    if found is None:
-        return ""
-    sign = "+" if signed else ""
-    return f"{100 * found.estimate:{sign}.{digits}f} [{100 * found.low:.{digits}f}, {100 * found.high:.{digits}f}]"
+interval = partial(percent, digits=0)
+"""An estimate and its interval, in whole percent; nothing for None."""
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from functools import partial
 from typing import Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from reflectgen.commands.selection import interval
 from reflectgen.commands.show import MARK, console
+from reflectgen.evaluate.pages.numbers import percent
 from reflectgen.evaluate.report import REFERENCE, Entry, Report
 from reflectgen.metrics import Interval
 
 LEGEND = (
-    f"Right answers in %, intervals are 95 % bootstraps over problems. {MARK} nothing is more accurate for as few tokens. "
+    f"Right answers in %, intervals are 95 % over problems. {MARK} nothing is more accurate for as few tokens. "
     f"The last two columns compare with {REFERENCE} at the same selector, k and budget."
 )
 
@@ -25,15 +24,15 @@ LEGEND = (
 def print_report(report: Report, *, as_json: bool) -> None:
     """A report as tables or as JSON."""
     if as_json:
-        typer.echo(json.dumps(_finite(report.plain()), ensure_ascii=False, indent=2))
+        print_json(report.plain())
         return
     out = console()
     out.print(Text(_about(report)), "")
     for select in dict.fromkeys(entry.select for entry in report.entries):
         out.print(table(select, [entry for entry in report.entries if entry.select == select]), "")
     out.print(Text(LEGEND, style="dim"))
-    if report.missing:
-        out.print(Text(f"{report.missing} cells are not finished: the command that began them goes on.", style="yellow"))
+    for note in report.notes:
+        out.print(Text(note, style="yellow"))
 
 
 def table(select: str, entries: list[Entry]) -> Table:
@@ -62,10 +61,6 @@ def table(select: str, entries: list[Entry]) -> Table:
     return found
 
 
-percent = partial(interval, digits=1)
-"""An estimate and its interval, in percent; nothing for None."""
-
-
 def spread(found: Interval) -> str:
     """An estimate and half the width of its interval."""
     return f"{found.estimate:,.0f} ±{(found.high - found.low) / 2:,.0f}"
@@ -76,8 +71,13 @@ def _about(report: Report) -> str:
     return f"{run['model']} ({run['backbone']}) on {run['task']}, {run['problems']['count']:,} problems: {report.folder}"
 
 
+def print_json(plain: dict[str, Any]) -> None:
+    """As JSON, which has no NaN."""
+    typer.echo(json.dumps(_finite(plain), ensure_ascii=False, indent=2))
+
+
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not known is null."""
+    """What is not known is null."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

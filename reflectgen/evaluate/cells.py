@@ -128,11 +128,15 @@ class Cell:
 class Folder:
     """The cells of one model, task and sampling. Use `create` to write and `open` to read."""
 
-    def __init__(self, path: Path, run: Mapping[str, Any], cells: Sequence[Cell]) -> None:
+    def __init__(
+        self, path: Path, run: Mapping[str, Any], cells: Sequence[Cell], machines: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.path = path
         self.run = run
         """What all cells have in common, as JSON."""
         self.cells = list(cells)
+        self.machines = list(machines)
+        """Those that ran cells, as JSON; another one may go on with a run."""
 
     @classmethod
     def create(cls, path: Path, run: Mapping[str, Any], cells: Sequence[Cell]) -> Self:
@@ -154,22 +158,29 @@ class Folder:
         for name, value in plain.items():
             if name != "model" and (found := there.run.get(name)) != value:  # what the model is called does not count
                 raise InputError(f"The folder {path} holds a run with another {_difference(name, found, value)}: name another.")
-        return cls(path, plain, [*there.cells, *(cell for cell in cells if cell not in there.cells)])
+        return cls(path, plain, [*there.cells, *(cell for cell in cells if cell not in there.cells)], there.machines)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """The cells in `path`; raises `InputError` where there are none."""
         try:
             values = json.loads((path / INDEX).read_text(encoding="utf-8"))
-            return cls(path, values["run"], [Cell.from_plain(cell) for cell in values["cells"]])
+            cells = [Cell.from_plain(cell) for cell in values["cells"]]
+            return cls(path, values["run"], cells, values.get("machines", []))
         except OSError:
             raise InputError(f"The folder {path} holds no {INDEX}: make one with reflectgen eval.") from None
         except (KeyError, TypeError, ValueError):
             raise InputError(f"The file {path / INDEX} is none of reflectgen eval: name another folder.") from None
 
+    def add_machine(self, machine: Mapping[str, Any]) -> None:
+        """Note that it runs cells; the index is still to be written."""
+        plain = json.loads(json.dumps(machine))
+        if plain and plain not in self.machines:
+            self.machines.append(plain)
+
     def write_index(self) -> None:
         """Write what was run, all or nothing."""
-        plain = {"run": self.run, "cells": [cell.plain() for cell in self.cells]}
+        plain = {"run": self.run, "machines": self.machines, "cells": [cell.plain() for cell in self.cells]}
         try:
             with replace_file(self.path / INDEX) as scratch:
                 scratch.write_text(json.dumps(plain, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -44,10 +44,18 @@ Observe = Callable[[Cell, Rows], None]
 class Evaluation:
     """A grid that was checked against its model and its folder, ready to go on where it stopped."""
 
-    def __init__(self, model: Reflector, grid: Grid, folder: Path, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        model: Reflector,
+        grid: Grid,
+        folder: Path,
+        store: Store | None = None,
+        machine: Mapping[str, Any] | None = None,
+    ) -> None:
         """Nothing is sampled yet, and nothing made but the folder.
 
-        `store` holds thinkings for what is replayed; else they are sampled.
+        `store` holds thinkings for what is replayed; else they are sampled. `machine` is what will measure seconds
+        (`reflectgen.model.machine`); one that goes on with a run may be another.
 
         Raises `CapacityError` for a problem that does not fit the context, `InputError` where `folder` holds something else
         or `store` was filled otherwise or too little, and what `task.ready` raises.
@@ -62,6 +70,8 @@ class Evaluation:
         self.folder = Folder.create(folder, self._run([prompt_of(model, job, problem) for problem in grid.problems]), cells)
         self.missing = [cell for cell in cells if not self.folder.has(cell)]
         """Cells that are still to be run or gone on with."""
+        if self.missing:
+            self.folder.add_machine(machine or {})
         self._given = store
         self.samplers: dict[int, Sampler] = {}
         """Seed -> what samples the thinkings that are replayed; none where a store was given."""

@@ -1,13 +1,13 @@
-"""A report as a picture: accuracy against tokens, and against seconds where they were measured. Needs matplotlib."""
+"""Ways as a picture: accuracy against tokens, and against seconds where they were measured. Needs matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from reflectgen.errors import InputError, OptionError
-from reflectgen.evaluate.report import Entry, Report
+from reflectgen.evaluate.report import Entry
 from reflectgen.metrics import Interval
 from reflectgen.model.atomic import replace_file
 
@@ -16,11 +16,18 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's, told apart by everyone; the yellow one is left out, since it is hard to see on white."""
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", ":", "-.")
-"""A strategy has a colour and a marker, a selector a dash."""
+"""A strategy has a colour and a marker, a selector a dash; where there is one strategy, the selectors have all three."""
 SHORT = 32
 """Longest label, in letters, of which two go side by side below one panel."""
-STYLE = {"font.size": 10, "svg.hashsalt": "reflectgen", "svg.fonttype": "none"}
-"""Of matplotlib; with the salt, equal reports give equal files."""
+STYLE: Mapping[str, Any] = {
+    "font.size": 10,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reflectgen",
+    "text.parse_math": False,
+}
+"""Of matplotlib; with the salt, equal reports give equal files, and a name with a dollar is no formula."""
 
 Cost = Callable[[Entry], Interval | None]
 
@@ -43,49 +50,73 @@ def check_installed() -> None:
         raise OptionError("Plots need matplotlib: install it with pip install 'reflectgen[plots]'.") from None
 
 
-def draw(report: Report, path: Path) -> list[Path]:
-    """Write the picture to `files(path)` and return them; raises `InputError` where nothing was graded."""
+class Drawn(Protocol):
+    """What can be drawn: a report of cells, or a store."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it comes from."""
+
+    @property
+    def title(self) -> str:
+        """What the picture is of."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Its ways."""
+
+
+def draw(found: Drawn, path: Path) -> list[Path]:
+    """Write the picture of a report to `files(path)` and return them; raises `InputError` where nothing was graded."""
     check_installed()
     import matplotlib
-    from matplotlib.figure import Figure
 
     written = files(path)
-    lines = _lines(report)
-    panels = [("tokens generated for a problem", lambda entry: entry.tokens)]
-    if any(entry.wall_seconds for line in lines.values() for entry in line):
-        panels.append(("seconds for a problem", lambda entry: entry.wall_seconds))
-    with matplotlib.rc_context(STYLE):
-        columns = 2 if max(map(len, lines)) <= SHORT * len(panels) else 1
-        figure = Figure(figsize=(6.4 * len(panels), 4.4 + 0.2 * len(lines) / columns), layout="constrained")
-        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axis, (title, cost) in zip(axes, panels, strict=True):
-            _panel(axis, title, cost, lines)
-        axes[0].set_ylabel("right answers, %")
-        figure.legend(
-            *axes[0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-            fontsize=9,
-            handlelength=3,
-        )
-        figure.suptitle(_title(report), fontsize=11)
+    with matplotlib.rc_context(dict(STYLE)):
+        made = figure(found)
         for file in written:
-            _save(figure, file)
+            _save(made, file)
     return written
 
 
-def _lines(report: Report) -> dict[str, list[Entry]]:
+def figure(found: Drawn) -> Any:
+    """The picture, in the style that is set; raises `InputError` where nothing was graded."""
+    from matplotlib.figure import Figure
+
+    lines = _lines(found.entries)
+    if not lines:
+        raise InputError(f"No cell in {found.folder} was graded, so there is no accuracy to draw.")
+    panels: list[tuple[str, Cost]] = [("tokens generated for a problem", lambda entry: entry.tokens)]
+    if any(entry.wall_seconds for line in lines.values() for entry in line):
+        panels.append(("seconds for a problem", lambda entry: entry.wall_seconds))
+    columns = 2 if max(map(len, lines)) <= SHORT * len(panels) else 1
+    made = Figure(figsize=(6.4 * len(panels), 4.4 + 0.2 * len(lines) / columns), layout="constrained")
+    axes = made.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (name, cost) in zip(axes, panels, strict=True):
+        _panel(axis, name, cost, lines)
+    axes[0].set_ylabel("right answers, %")
+    made.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        handlelength=3,
+    )
+    made.suptitle(f"{found.title}\nnumbers: k or budget; bars: 95 % intervals", fontsize=11)
+    return made
+
+
+def _lines(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Label -> the ways of one strategy and selector, by their cost."""
     lines: dict[str, list[Entry]] = {}
-    several = len({entry.select for entry in report.entries}) > 1
-    for entry in report.entries:
+    selects, strategies = ({getattr(entry, name) for entry in entries} for name in ("select", "strategy"))
+    for entry in entries:
         if entry.accuracy is not None:
-            select = f", {entry.select}" if several else ""
+            both = len(selects) > 1 and len(strategies) > 1
+            way = f"{entry.strategy}, {entry.select}" if both else entry.strategy if len(selects) == 1 else entry.select
             budget = "" if entry.budget is None else f", k = {entry.k}, by budget"
-            lines.setdefault(f"{entry.strategy}{select}{budget}", []).append(entry)
-    if not lines:
-        raise InputError(f"No cell in {report.folder} was graded, so there is no accuracy to draw.")
+            lines.setdefault(f"{way}{budget}", []).append(entry)
     return {label: sorted(line, key=lambda entry: entry.tokens.estimate) for label, line in lines.items()}
 
 
@@ -96,9 +127,11 @@ def _panel(axis: Any, title: str, cost: Cost, lines: dict[str, list[Entry]]) -> 
     selects = list(dict.fromkeys(line[0].select for line in lines.values()))
     for label, line in lines.items():
         known = [(found, entry) for entry in line if (found := cost(entry)) is not None]
-        strategy, dash = strategies.index(line[0].strategy), selects.index(line[0].select)
-        colour = COLOURS[strategy % len(COLOURS)]
-        style = {"color": colour, "marker": MARKERS[strategy % len(MARKERS)], "linestyle": DASHES[dash % len(DASHES)]}
+        hue, dash = strategies.index(line[0].strategy), selects.index(line[0].select)
+        if len(strategies) == 1:
+            hue, dash = dash, dash // len(COLOURS)
+        colour = COLOURS[hue % len(COLOURS)]
+        style = {"color": colour, "marker": MARKERS[hue % len(MARKERS)], "linestyle": DASHES[dash % len(DASHES)]}
         _curve(axis, label, known, style)
         for found, entry in known:
             size = entry.k if entry.budget is None else entry.budget
@@ -112,7 +145,7 @@ def _panel(axis: Any, title: str, cost: Cost, lines: dict[str, list[Entry]]) -> 
         ticks(FuncFormatter(lambda value, _: f"{value:,g}" if f"{value:e}"[0] in digits else ""))
     axis.tick_params(axis="x", which="both", pad=5)
     axis.set_xlabel(title)
-    axis.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    axis.grid(True, which="major")
 
 
 def _curve(axis: Any, label: str, known: Sequence[tuple[Interval, Entry]], style: dict[str, str]) -> None:
@@ -146,14 +179,6 @@ def _bars(found: Sequence[Interval]) -> list[list[float]]:
     """Lengths of error bars below and above."""
     below = [max(0.0, one.estimate - one.low) for one in found]
     return [below, [max(0.0, one.high - one.estimate) for one in found]]
-
-
-def _title(report: Report) -> str:
-    run = report.run
-    counts = sorted({len(entry.seeds) for entry in report.entries})
-    seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
-    problems = f"{run['problems']['count']:,} problems"
-    return f"{Path(run['model']).name} on {run['task']}, {problems}, {seeds}\nnumbers: k or budget; bars: 95 % intervals"
 
 
 def _save(figure: Any, file: Path) -> None:

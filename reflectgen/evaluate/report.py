@@ -1,13 +1,14 @@
 """What a folder of cells comes to: accuracy against cost of every way to search and to choose, without any model.
 
-Of each problem the seeds are averaged; means are over problems, and intervals are 95 % bootstraps over problems. Differences
-and shares are paired: of the same problems, against best-of-n with the same selector, k and budget.
+Of each problem the seeds are averaged; means are over problems, and so are the 95 % intervals (`reflectgen.metrics.intervals`).
+Differences and shares are paired: of the same problems, against best-of-n with the same selector, k and budget.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +17,8 @@ import numpy as np
 
 from reflectgen.errors import InputError
 from reflectgen.evaluate.cells import Cell, Contender, Folder
-from reflectgen.metrics import Floats, Interval, interval, mean, paired_difference
-from reflectgen.model.atomic import replace_file
+from reflectgen.metrics import Floats, Interval, interval, mean, mean_interval, paired_difference
+from reflectgen.model.atomic import write_text
 from reflectgen.rows import Row
 from reflectgen.search.choice import Frontier, Point
 
@@ -41,6 +42,12 @@ class Entry:
     accuracy: Interval | None
     tokens: Interval
     """Mean tokens generated for a problem."""
+    prefilled: float | None
+    """Mean tokens fed without being drawn."""
+    scored: float | None
+    """Mean tokens that a second model re-read."""
+    passes: float | None
+    """Mean forward passes."""
     seconds: Interval | None
     """Mean seconds from a problem's first request to its last token, beside others of its chunk."""
     wall_seconds: Interval | None
@@ -74,6 +81,10 @@ class Report:
     entries: tuple[Entry, ...]
     missing: int
     """Cells that are not finished."""
+    machines: tuple[Mapping[str, Any], ...] = ()
+    """Those that ran the cells, as far as they are known."""
+    correct: Mapping[Way, Mapping[str, float]]
+    """Way -> problem id -> share of the seeds that were right; what was not graded is left out."""
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -92,12 +103,52 @@ class Report:
             run=dict(folder.run),
             entries=tuple(_marked(list(entries.values()))),
             missing=len(folder.cells) - sum(map(len, ways.values())),
+            machines=tuple(folder.machines),
+            correct={
+                way: dict(zip(found.ids, found.correct.tolist(), strict=True))
+                for way, found in measured.items()
+                if found.correct is not None
+            },
         )
+
+    @property
+    def title(self) -> str:
+        """What it is of, in a line."""
+        counts = sorted({len(entry.seeds) for entry in self.entries})
+        seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+        run = self.run
+        return f"{Path(run['model']).name} on {run['task']}, {run['problems']['count']:,} problems, {seeds}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know before ways are compared."""
+        found = []
+        seeds = Counter(entry.seeds for entry in self.entries)
+        if len(seeds) > 1:
+            told = "; ".join(f"{', '.join(map(str, some))} ({count} of the ways)" for some, count in seeds.items())
+            found.append(f"Ways were run with different seeds, so that they differ by chance too: {told}.")
+        if len(self.machines) > 1 and any(entry.seconds for entry in self.entries):
+            told = "; ".join(", ".join(f"{name} {value}" for name, value in one.items()) for one in self.machines)
+            found.append(f"Seconds were measured on {len(self.machines)} machines: {told}.")
+        if self.missing:
+            found.append(f"{self.missing} cells are not finished: the command that began them goes on.")
+        return found
+
+    def of_problem(self, entry: Entry) -> Mapping[str, float]:
+        """Problem id -> share of the seeds that were right; nothing where the way was not graded."""
+        return self.correct.get((entry.contender.key, entry.select, entry.k, entry.budget), {})
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
-        entries = [entry.plain() for entry in self.entries]
-        return {"folder": str(self.folder), "run": self.run, "missing": self.missing, "entries": entries}
+        return {
+            "kind": "eval",
+            "folder": str(self.folder),
+            "run": self.run,
+            "machines": list(self.machines),
+            "missing": self.missing,
+            "notes": self.notes,
+            "entries": [entry.plain() for entry in self.entries],
+        }
 
     def frontier(self) -> Frontier:
         """For the strategy "auto", which has no settings and no budget: the ways without either.
@@ -122,20 +173,19 @@ class Report:
 
     def write_frontier(self, path: Path) -> None:
         """Write `frontier` as JSON, all or nothing; raises `InputError` where the disk refuses."""
-        plain = self.frontier().model_dump(mode="json")
-        try:
-            with replace_file(path) as scratch:
-                scratch.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"The file {path} cannot be written: {error.strerror}.") from None
+        write_text(path, json.dumps(self.frontier().model_dump(mode="json"), indent=2) + "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
     """Means over seeds, one number per problem; None where it is not known of every row."""
 
+    ids: tuple[str, ...]
     correct: Floats | None
     tokens: Floats
+    prefilled: Floats | None
+    scored: Floats | None
+    passes: Floats | None
     seconds: Floats | None
     wall_seconds: Floats | None
 
@@ -147,8 +197,12 @@ class _Measured:
         tokens = _means(rows, "tokens_generated")
         assert tokens is not None, "_check has seen to it"
         return cls(
+            ids=tuple(row.text("id") for row in rows[0]),
             correct=_means(rows, "correct"),
             tokens=tokens,
+            prefilled=_means(rows, "tokens_prefilled"),
+            scored=_means(rows, "tokens_scored"),
+            passes=_means(rows, "forward_passes"),
             seconds=_means(rows, "seconds"),
             wall_seconds=_means(rows, "wall_seconds"),
         )
@@ -191,8 +245,11 @@ def _entry(cells: Sequence[Cell], found: _Measured, reference: _Measured | None)
         budget=first.budget,
         seeds=tuple(cell.seed for cell in cells),
         replayed=first.replayed,
-        accuracy=_interval(found.correct),
+        accuracy=None if found.correct is None else mean_interval(found.correct),
         tokens=interval(mean, found.tokens),
+        prefilled=_mean(found.prefilled),
+        scored=_mean(found.scored),
+        passes=_mean(found.passes),
         seconds=_interval(found.seconds),
         wall_seconds=_interval(found.wall_seconds),
         gain=gain,
@@ -202,6 +259,10 @@ def _entry(cells: Sequence[Cell], found: _Measured, reference: _Measured | None)
 
 def _interval(values: Floats | None) -> Interval | None:
     return None if values is None else interval(mean, values)
+
+
+def _mean(values: Floats | None) -> float | None:
+    return None if values is None else mean(values)
 
 
 def _ratio(first: Floats, second: Floats) -> float:

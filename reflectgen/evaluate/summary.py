@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from reflectgen.metrics import Interval, interval, mean
+from reflectgen.metrics import Interval, mean_interval
 from reflectgen.rollouts import Store
 from reflectgen.rollouts.shard import read_table
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-COLUMNS = ("problem_id", "correct", "finish", "token_ids", "steps")
+LISTS = ("token_ids", "steps")
+COLUMNS = ("problem_id", "correct", "finish", *LISTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +26,7 @@ class Summary:
     failed: int
     """Traces that an error ended; they count as what they are graded, and in every mean."""
     pass_at_1: Interval | None
-    """Share of right traces, the mean over problems with its 95 % bootstrap interval (problems drawn)."""
+    """Share of right traces, the mean over problems with its 95 % interval over problems."""
     any_right: Interval | None
     """Share of problems with a right trace, likewise."""
     unfinished: float
@@ -42,10 +39,7 @@ class Summary:
     @classmethod
     def of(cls, store: Store) -> Summary:
         """The summary of a store; only the columns that it needs are read."""
-        shards = [read_table(path, COLUMNS) for path in store.shards]
-        problems, correct, finishes = (
-            [value for shard in shards for value in shard.column(name).to_pylist()] for name in COLUMNS[:3]
-        )
+        problems, correct, finishes, lengths, steps = _columns(store)
         outcomes: dict[str, list[bool]] = defaultdict(list)
         for problem, right in zip(problems, correct, strict=True):
             if right is not None:
@@ -57,17 +51,23 @@ class Summary:
             pass_at_1=_over_problems([fmean(right) for right in outcomes.values()]),
             any_right=_over_problems([float(any(right)) for right in outcomes.values()]),
             unfinished=finishes.count("length") / len(finishes),
-            tokens=_mean_length(shards, "token_ids"),
-            steps=_mean_length(shards, "steps"),
+            tokens=fmean(lengths),
+            steps=fmean(steps),
         )
 
 
-def _mean_length(shards: Sequence[pa.Table], column: str) -> float:
-    """Mean number of elements of a column of lists."""
+def _columns(store: Store) -> tuple[list[Any], ...]:
+    """The columns of `COLUMNS`, of lists their lengths; one shard is held at a time."""
     import pyarrow.compute as pc
 
-    return fmean(length for shard in shards for length in pc.list_value_length(shard.column(column)).to_pylist())
+    found: tuple[list[Any], ...] = tuple([] for _ in COLUMNS)
+    for path in store.shards:
+        shard = read_table(path, COLUMNS)
+        for name, values in zip(COLUMNS, found, strict=True):
+            column = shard.column(name)
+            values += (pc.list_value_length(column) if name in LISTS else column).to_pylist()
+    return found
 
 
 def _over_problems(values: list[float]) -> Interval | None:
-    return interval(mean, np.array(values)) if values else None
+    return mean_interval(np.array(values)) if values else None

@@ -22,6 +22,15 @@ def replace_file(target: Path) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
+def write_text(target: Path, text: str) -> None:
+    """Write a text file, all or nothing; raises `InputError` where the disk refuses."""
+    try:
+        with replace_file(target) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The file {target} cannot be written: {error.strerror}.") from None
+
+
 @contextmanager
 def replace_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A temporary folder beside `target` to write to, which becomes `target` in one move; nothing stays after an error.

@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured on a set of traces. Intervals are 95 % bootstraps over problems."""
+    """What was measured on a set of traces. Intervals are 95 %, over problems."""
 
     problems: int
     mixed: int
@@ -80,8 +80,8 @@ def measure(features: StepFeatures, scores: Floats, blend: Blend) -> Figures:
         traces=len(features.correct),
         samples=(min(sizes), max(sizes)),
         unfinished=float(1 - features.ended.mean()),
-        pass_at_1=metrics.interval(metrics.mean, share),
-        oracle=metrics.interval(metrics.mean, (share > 0).astype(np.float64)),
+        pass_at_1=metrics.mean_interval(share),
+        oracle=metrics.mean_interval((share > 0).astype(np.float64)),
         selectors={name: _row(name, features, values[name], chosen, aucs) for name in chosen},
     )
 
@@ -139,10 +139,10 @@ def _codes(features: StepFeatures) -> list[Ints]:
 def _row(name: str, features: StepFeatures, values: Floats, chosen: dict[str, Floats], aucs: dict[str, Floats]) -> Row:
     majority, own = chosen.get("majority"), aucs.get(name)
     return Row(
-        accuracy=metrics.interval(metrics.mean, chosen[name]),
+        accuracy=metrics.mean_interval(chosen[name]),
         minus_logprob=metrics.paired_difference(chosen[name], chosen["logprob"]),
         minus_majority=None if majority is None else metrics.paired_difference(chosen[name], majority),
         auc_pooled=None if own is None else metrics.auc(features.correct, values),
-        auc_within=None if own is None else metrics.interval(metrics.mean, own),
+        auc_within=None if own is None else metrics.mean_interval(own),
         auc_within_minus_logprob=None if own is None else metrics.paired_difference(own, aucs["logprob"]),
     )

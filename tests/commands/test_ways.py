@@ -20,9 +20,9 @@ def lines(path: Path, select: str, seconds: float | None = None) -> list[str]:
 def test_every_way_is_a_line_with_what_it_gains(tmp_path: Path) -> None:
     found = lines(tmp_path, "sprm")
     assert found[:2] == ["Chosen by sprm", "strategy k right tokens gain of tokens"]
-    assert found[2] == "best_of_n 2 37.5 [0.0, 75.0] 22 ±1"
-    assert found[4].startswith("→ adaptive 2 100.0 [100.0, 100.0] 12 ±1 +62.5 [") and found[4].endswith(", 100.0] 53%")
-    assert found[5].startswith("pruned: keep=0.25 2 0.0 [0.0, 0.0] 16 ±1 -37.5 [")
+    assert found[2] == "best_of_n 2 37.5 [9.2, 78.1] 22 ±1"
+    assert found[4].startswith("→ adaptive 2 100.0 [51.0, 100.0] 12 ±1 +62.5 [") and found[4].endswith("] 53%")
+    assert found[5].startswith("pruned: keep=0.25 2 0.0 [0.0, 49.0] 16 ±1 -37.5 [")
 
 
 def test_budgets_and_seconds_have_columns_where_there_are_any(tmp_path: Path) -> None:

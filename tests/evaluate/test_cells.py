@@ -130,3 +130,14 @@ def test_a_file_gets_its_name_with_its_last_row_and_goes_on_after_whole_chunks(t
         log.finish()
     assert folder.has(cell()) and not part.exists()
     assert [row.values["id"] for row in folder.rows(cell())] == ["a", "b", "c"]
+
+
+def test_another_machine_may_go_on(tmp_path: Path) -> None:
+    folder = Folder.create(tmp_path, RUN, [cell()])
+    folder.add_machine({"cpu": "one"})
+    folder.write_index()
+    later = Folder.create(tmp_path, RUN, [cell()])
+    later.add_machine({"cpu": "two"})
+    later.add_machine({"cpu": "one"})
+    later.write_index()
+    assert Folder.open(tmp_path).machines == [{"cpu": "one"}, {"cpu": "two"}]

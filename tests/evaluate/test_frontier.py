@@ -88,6 +88,14 @@ def test_what_was_run_is_written_down(model: Reflector, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cells.json", cell["file"], "rollouts-seed3"])
 
 
+def test_the_machine_is_written_down_and_another_one_goes_on(model: Reflector, tmp_path: Path) -> None:
+    for name, strategies in (("one", ["esc"]), ("two", ["esc", "best_of_n"]), ("three", ["esc"])):
+        evaluation = Evaluation(model, grid(*strategies), tmp_path, None, {"cpu": name})
+        evaluation.sample()
+        evaluation.run()
+    assert Folder.open(tmp_path).machines == [{"cpu": "one"}, {"cpu": "two"}]  # the third had nothing to run
+
+
 def test_selectors_and_sizes_share_what_is_sampled(model: Reflector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     branches = model.engine.branches

@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from evaluate.written import write
 
 from reflectgen.config import load_recipe
 from reflectgen.errors import InputError
 from reflectgen.evaluate.report import Entry, Report
+from reflectgen.metrics import mean_interval, paired_difference, wilson
 from reflectgen.search.choice import Frontier
 
 
@@ -19,7 +21,7 @@ def test_seeds_are_averaged_within_a_problem_and_problems_drawn(tmp_path: Path) 
     entry = by_name(Report.of(tmp_path))["best_of_n", "sprm", 2]
     assert entry.seeds == (0, 1) and entry.accuracy is not None
     assert entry.accuracy.estimate == pytest.approx((1 + 0.5 + 0 + 0) / 4)
-    assert (entry.accuracy.low, entry.accuracy.high) == (0.0, pytest.approx(0.75, abs=0.13))
+    assert entry.accuracy == mean_interval(np.array([1, 0.5, 0, 0]))
     assert entry.tokens.estimate == 21.5 and 20 <= entry.tokens.low < 21.5 < entry.tokens.high <= 23
     assert entry.seconds is entry.wall_seconds is entry.gain is entry.share is None
 
@@ -30,7 +32,7 @@ def test_ways_are_compared_with_best_of_n_of_the_same_selector_and_k(tmp_path: P
     adaptive = found["adaptive", "sprm", 2]
     assert adaptive.gain is not None and adaptive.share is not None and adaptive.wall_seconds is not None
     assert adaptive.gain.estimate == pytest.approx(1 - 0.375)
-    assert (adaptive.gain.low, adaptive.gain.high) == (pytest.approx(0.25, abs=0.13), 1.0)
+    assert adaptive.gain == paired_difference(np.ones(4), np.array([1, 0.5, 0, 0]))
     assert adaptive.share.estimate == pytest.approx(46 / 86)
     assert adaptive.share.low < 46 / 86 < adaptive.share.high
     assert (adaptive.seconds and adaptive.seconds.estimate, adaptive.wall_seconds.estimate) == (3.0, 1.5)
@@ -56,7 +58,29 @@ def test_unfinished_cells_are_counted_and_left_out(tmp_path: Path) -> None:
     told = json.loads(json.dumps(report.plain()))
     assert told["missing"] == 2 and told["run"]["task"] == "wordproblems"
     (pruned,) = (entry for entry in told["entries"] if entry["strategy"] == "pruned")
-    assert pruned["settings"] == {"keep": 0.25} and pruned["accuracy"] == {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    assert pruned["settings"] == {"keep": 0.25} and pruned["accuracy"]["high"] == pytest.approx(wilson(0, 4)[1])
+    assert told["notes"][-1] == "2 cells are not finished: the command that began them goes on."
+
+
+def test_what_ways_do_not_share_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, seconds=3.0)
+    (seeds,) = Report.of(tmp_path).notes
+    assert seeds == (
+        "Ways were run with different seeds, so that they differ by chance too: 0, 1 (1 of the ways); 0 (4 of the ways)."
+    )
+    for machine in ({"cpu": "Fast"}, {"cpu": "Slow", "threads": 1}, {"cpu": "Fast"}, {}):
+        folder.add_machine(machine)
+    folder.write_index()
+    _, machines = Report.of(tmp_path).notes
+    assert machines == "Seconds were measured on 2 machines: cpu Fast; cpu Slow, threads 1."
+    write(tmp_path / "replayed").add_machine({"cpu": "Fast"})
+    assert len(Report.of(tmp_path / "replayed").notes) == 1
+
+
+def test_costs_are_means_over_problems(tmp_path: Path) -> None:
+    write(tmp_path)
+    entry = Report.of(tmp_path).entries[0]
+    assert (entry.prefilled, entry.scored, entry.passes) == (7.0, 0.0, 3.0)
 
 
 def test_a_frontier_has_the_ways_that_auto_may_choose(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rollouts.made import STEP, rollout, store
 
 from reflectgen.evaluate.summary import Summary
+from reflectgen.metrics import mean_interval
 
 
 def test_a_summary_by_hand(tmp_path: Path) -> None:
@@ -18,7 +20,7 @@ def test_a_summary_by_hand(tmp_path: Path) -> None:
     assert (summary.problems, summary.traces, summary.failed) == (3, 8, 1)
     assert summary.pass_at_1 is not None and summary.any_right is not None
     assert summary.pass_at_1.estimate == pytest.approx((0.5 + 0.0) / 2)
-    assert (summary.pass_at_1.low, summary.pass_at_1.high) == (0.0, 0.5)
+    assert summary.pass_at_1 == mean_interval(np.array([0.5, 0.0]))
     assert summary.any_right.estimate == 0.5
     assert summary.unfinished == 1 / 8
     assert summary.tokens == (7 * 3 + 1) / 8

@@ -40,6 +40,9 @@ def rows(right: Sequence[bool | None], tokens: int, seconds: float | None = None
             "id": f"p{index}",
             "correct": correct,
             "tokens_generated": tokens + index,
+            "tokens_prefilled": 7,
+            "tokens_scored": 0,
+            "forward_passes": 3,
             "seconds": seconds,
             "wall_seconds": None if seconds is None else seconds / 2,
         }
