@@ -26,6 +26,7 @@ def run(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 
 def test_there_is_a_test_for_every_example() -> None:
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == [
+        "openai_client.py",
         "own_strategy.py",
         "solve.py",
         "solve_many.py",
@@ -59,3 +60,10 @@ def test_own_strategy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert first.split()[1:] == ["tokens:", "4", "['stop',", "'stop',", "'stop',", "'stop']"]
     assert second.split()[1:] == ["tokens:", "4", "['stop',", "'cancelled',", "'stop',", "'cancelled']"]
     assert int(second.split()[0]) < int(first.split()[0])
+
+
+@pytest.mark.timeout(300)
+def test_openai_client(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    told = run("openai_client.py", monkeypatch, capsys)
+    assert re.search(r"tokens: +\d{3} of which \d{3} thought", told) and "chosen: thinking" in told
+    assert len(re.findall(r"  thinking \d: [01]\.\d\d  ", told)) >= 16
