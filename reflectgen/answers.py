@@ -7,12 +7,13 @@ Extraction is a table of readers, `EXTRACTORS`. What counts as equal, in the ord
    rational numbers, and 0.333 is not 1/3. A unit may be left out on either side; where both sides name a unit that is known
    here, they must agree (`5 cm` is not `5 m`). A percentage is what stands before its sign, or a hundredth of it where the
    other side has no sign: `50%` equals `50` and `0.5`.
-3. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
-   words. A list without brackets is a set, an assignment `x = 5` equals its value, and letters compare without case there;
-   a number stands for the exact fraction that it is, so 1.414214 is not \sqrt{2}.
+3. The same in another form (`reflectgen.forms`): `x = 5` equals its value, `4\pi cm` equals `4\pi`, and `x > 3` the interval.
+4. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
+   words. A list without brackets is a set, and letters compare without case there; a number stands for the exact fraction
+   that it is, so 1.414214 is not \sqrt{2}.
 
 Texts longer than `LONGEST` are equal only if they are the same, and numbers beyond 10^1000 only if they are written alike;
-thus every verdict comes within a second. Nothing equals an empty answer.
+thus every verdict comes within a second of processor time. Nothing equals an empty answer.
 """
 
 from __future__ import annotations
@@ -219,7 +220,10 @@ _SENTENCES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,} [A-Za-z]{3,}")
 
 
 def equal(answer: str, gold: str) -> bool:
-    """Whether `answer` equals `gold` by the rules of the module. It may block for a second: under asyncio, use a thread."""
+    """Whether `answer` equals `gold` by the rules of the module.
+
+    It may block for a second, and on a busy machine for longer: under asyncio, use a thread.
+    """
     if max(len(answer), len(gold)) > LONGEST:
         return answer.strip() == gold.strip() != ""
     found, wanted = normalise(answer), normalise(gold)
