@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install --quiet --constraint constraints.txt
 PROBLEM := "Mia has 33 pens. On Monday, 2 children take 2 each. On Tuesday, 7 are gone. \
 On Wednesday, the pile becomes 2 times as big. How many pens are there in the end?"
 
-.PHONY: help demo test check bench build docs cli-reference picture format clean
+.PHONY: help demo test test-harness test-browser check bench build docs cli-reference picture format clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ demo: $(VENV)/.user  ## solve problems with the bundled model, step scores shown
 
 test: $(VENV)/.dev  ## the default test suite
 	$(RUN) -m pytest
+
+test-harness: $(VENV)/.harness  ## the tests inside lm-evaluation-harness and Inspect
+	$(RUN) -m pytest -m harness tests/adapters
+
+test-browser: $(VENV)/.browser  ## the viewer's tests, which need a chromium on the path
+	$(RUN) -m pytest -m browser tests/viewer
 
 check: $(VENV)/.dev  ## lint, format, types, import levels, links, command reference
 	$(VENV)/bin/ruff check .
@@ -64,3 +70,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(RUN)
 	@echo "Installing reflectgen with what tests and checks need into $(VENV), once."
 	$(INSTALL) --editable '.[dev,gguf,train]'
 	@touch $(VENV)/.user $@
+
+$(VENV)/.harness: $(VENV)/.dev
+	$(INSTALL) --editable '.[dev,gguf,train,lm-eval,inspect]'
+	@touch $(VENV)/.user $(VENV)/.dev $@
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(INSTALL) --editable '.[dev,gguf,train,browser]'
+	@touch $(VENV)/.user $(VENV)/.dev $@

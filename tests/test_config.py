@@ -115,7 +115,7 @@ def test_overrides_are_yaml_and_reach_below(recipe: Path) -> None:
         ("head.width", "The override 'head.width' is not of the form key=value."),
         ("head.hidden_size.x=1", "The override 'head.hidden_size.x=1' goes below 'hidden_size', which holds a value."),
         ("head.widht=3", "{path}: head.widht: Extra inputs are not permitted."),
-        ("head.width=[", "The override 'head.width=[' gives no YAML after its '='."),
+        ("head.width=[", "The override 'head.width=[' gives no YAML after its '=': put the value in quotes."),
         ("hed.width=3", "{path}: hed: Extra inputs are not permitted."),
     ],
 )

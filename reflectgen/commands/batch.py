@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import typer
 from reflectgen import tasks
 from reflectgen.commands import record
 from reflectgen.commands.effort import whole_settings
+from reflectgen.commands.keeping import keeping
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
 from reflectgen.errors import CapacityError
@@ -91,7 +91,7 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
     if left:
         if any(map(task.grades, batch.problems)):
             task.ready()
-        with _keeping(batch), open_model(**loading, prompt=task.prompt) as model:
+        with keeping(lambda: _kept(batch)), open_model(**loading, prompt=task.prompt) as model:
             _check_all(model, batch, left)
             _solve_all(model, batch, left, tally)
     rest = f", {tally.speed}" if left else ": nothing was left to do"
@@ -164,12 +164,7 @@ def _note(batch: Batch, result: Result, log: Log, tally: Tally) -> None:
     tally.count(correct)
 
 
-@contextmanager
-def _keeping(batch: Batch) -> Iterator[None]:
-    """Let an interrupt say what is kept and how to go on; counted anew, since it may come between a row and its count."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        tally, _ = _resume(batch)
-        kept = f"{tally.solved} of {tally.total} problems are solved in {batch.output}"
-        raise KeyboardInterrupt(f"Interrupted: {kept}. The same command goes on from there.") from None
+def _kept(batch: Batch) -> str:
+    """What is written, counted anew: an interrupt may come between a row and its count."""
+    tally, _ = _resume(batch)
+    return f"{tally.solved} of {tally.total} problems are solved in {batch.output}"

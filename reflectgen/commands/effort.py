@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reflectgen import search
-from reflectgen.config import EFFORTS, Effort, Efforts, load_recipe
+from reflectgen.config import EFFORTS, Effort, Efforts, load_recipe, yaml_value
 from reflectgen.errors import OptionError, unknown
 
 
@@ -36,10 +34,7 @@ def _setting(pair: str) -> tuple[str, Any]:
     name, equals, text = pair.partition("=")
     if not equals or not name:
         raise OptionError(f"--set '{pair}' is not of the form NAME=VALUE.")
-    try:
-        return name, yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise OptionError(f"--set '{pair}' gives no YAML after its '=': put the value in quotes.") from None
+    return name, yaml_value(text, f"--set '{pair}'")
 
 
 def whole_settings(effort: Effort) -> dict[str, Any]:

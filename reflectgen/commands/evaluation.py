@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from reflectgen.commands.keeping import keeping
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
 from reflectgen.commands.sampling import Source
@@ -123,7 +123,7 @@ def run(output: Path, source: Source, loading: dict[str, Any], asked: Asked, sam
     grid = asked.grid(source, sampling)
     with open_model(**loading, prompt=grid.task.prompt) as model:
         evaluation = Evaluation(model, grid, output, asked.store)
-        with _keeping(output):
+        with keeping(lambda: f"what was run so far is kept in {output}"):
             _sample(evaluation)
             _run(evaluation)
     return Report.of(output)
@@ -158,13 +158,3 @@ def _run(evaluation: Evaluation) -> None:
             show(tally.rows, str(tally))
 
         evaluation.run(observe)
-
-
-@contextmanager
-def _keeping(output: Path) -> Iterator[None]:
-    """Let an interrupt say what is kept and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = f"what was run so far is kept in {output}"
-        raise KeyboardInterrupt(f"Interrupted: {kept}, and the same command goes on from there.") from None

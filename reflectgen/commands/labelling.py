@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 
 from reflectgen import prompts, tasks
+from reflectgen.commands.keeping import keeping
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
 from reflectgen.config import PromptConfig, Sampling
@@ -181,7 +181,7 @@ def _collect(
 ) -> sources.Unit:
     """All units as one, under a progress bar."""
     made, tokens = {}, 0
-    with _keeping(order.store), progress(len(groups)) as show:
+    with keeping(lambda: f"what was labelled so far is kept in {order.store.folder}"), progress(len(groups)) as show:
         for done, unit in enumerate(sources.resumed(order.store, order.name, settings, groups, work), start=1):
             made.update(unit.labels)
             tokens += unit.tokens
@@ -203,13 +203,3 @@ def _report(path: Path, summary: sources.Summary, tokens: int, *, as_json: bool)
     if tokens:
         parts.append(f"{tokens:,} tokens")
     typer.echo(f"{summary.labelled:,} steps of {summary.traces:,} traces are labelled in {path}: {', '.join(parts)}.")
-
-
-@contextmanager
-def _keeping(store: Store) -> Iterator[None]:
-    """Let an interrupt say what is kept and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = f"Interrupted: what was labelled so far is kept in {store.folder}"
-        raise KeyboardInterrupt(f"{kept}, and the same command goes on from there.") from None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import typer
 
 from reflectgen import tasks
+from reflectgen.commands.keeping import keeping
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
 from reflectgen.commands.show import console, pairs
@@ -82,7 +82,7 @@ def fill(output: Path, source: Source, loading: dict[str, Any], **job: Any) -> S
         sampler = Sampler(model, Job(task=task, problems=problems, **job), output)
         done, missing = (sum(len(chunk.problems) for chunk in part) * sampler.job.k for part in (sampler.done, sampler.missing))
         tally = Tally()
-        with _keeping(output), progress(done + missing, done) as show:
+        with keeping(lambda: f"the shards that were written are kept in {output}"), progress(done + missing, done) as show:
 
             def observe(rollouts: Sequence[Rollout]) -> None:
                 tally.count(rollouts)
@@ -132,13 +132,3 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 def _percent(interval: Interval | None) -> str:
     """A share with its 95 % interval."""
     return "unknown" if interval is None else f"{interval.estimate:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
-
-
-@contextmanager
-def _keeping(output: Path) -> Iterator[None]:
-    """Let an interrupt say what is kept and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = "The shards that were written are kept"
-        raise KeyboardInterrupt(f"Interrupted. {kept} in {output}; the same command goes on from there.") from None

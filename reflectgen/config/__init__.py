@@ -5,7 +5,7 @@ A recipe is a YAML file of one of these; `load_recipe` reads it and applies dott
 
 from __future__ import annotations
 
-from reflectgen.config.base import Config, load_recipe
+from reflectgen.config.base import Config, load_recipe, yaml_value
 from reflectgen.config.joint import (
     FSDPConfig,
     GrpoConfig,
@@ -57,4 +57,5 @@ __all__ = [
     "TaskConfig",
     "VLLMConfig",
     "load_recipe",
+    "yaml_value",
 ]

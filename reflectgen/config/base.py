@@ -37,6 +37,14 @@ def load_recipe(kind: type[Config], path: Path | None, overrides: Sequence[str] 
     return kind.parse(values, "The overrides" if path is None else str(path))
 
 
+def yaml_value(text: str, what: str) -> Any:
+    """The value that `text` is in YAML; raises `OptionError`, whose sentence begins with `what`, where it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise OptionError(f"{what} gives no YAML after its '=': put the value in quotes.") from None
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -58,7 +66,4 @@ def _override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise OptionError(f"The override '{override}' goes below '{parent}', which holds a value.")
-    try:
-        values[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise OptionError(f"The override '{override}' gives no YAML after its '='.") from None
+    values[leaf] = yaml_value(text, f"The override '{override}'")

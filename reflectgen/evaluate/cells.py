@@ -14,9 +14,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from reflectgen import search
+from reflectgen.config import yaml_value
 from reflectgen.errors import InputError, OptionError
 from reflectgen.model.atomic import replace_file
 from reflectgen.rows import Log, Row, read, read_log, write_all
@@ -49,10 +48,7 @@ class Contender:
             key, equals, value = pair.partition("=")
             if not (key.strip() and equals):
                 raise OptionError(f"'{pair}' in '{text}' is no setting: write it like pruned:rule=prefix,keep=0.25.")
-            try:
-                settings[key.strip()] = yaml.safe_load(value)
-            except yaml.YAMLError:
-                raise OptionError(f"'{pair}' in '{text}' gives no YAML after its '=': write it otherwise.") from None
+            settings[key.strip()] = yaml_value(value, f"'{pair}' in '{text}'")
         return cls.of(name.strip(), settings)
 
     @classmethod

@@ -159,7 +159,7 @@ def test_an_interrupt_keeps_finished_rows_and_says_how_to_go_on(run: Run, folder
     assert process.returncode == 130
     kept = rows(output)
     assert 0 < len(kept) < 300
-    sentence = f"Interrupted: {len(kept)} of 300 problems are solved in {output}. The same command goes on from there."
+    sentence = f"Interrupted: {len(kept)} of 300 problems are solved in {output}, and the same command goes on from there."
     assert told.strip() == sentence
 
 

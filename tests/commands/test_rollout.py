@@ -154,5 +154,5 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert process.returncode == 130
-    kept = f"The shards that were written are kept in {tmp_path / 'store'}; the same command goes on from there."
-    assert told.strip() == f"Interrupted. {kept}"
+    kept = f"the shards that were written are kept in {tmp_path / 'store'}"
+    assert told.strip() == f"Interrupted: {kept}, and the same command goes on from there."

@@ -30,6 +30,7 @@ class Program:
         pace = self.rng.choice(["free", "step"])
         self.branches = engine.branches(prompt, self.rng.randint(1, 5), sampling, seed, pace)
         self.ceilings: dict[Branch, int] = {}
+        self.operations = 0
 
     async def run(self) -> list[Branch]:
         """Do up to a dozen things, check every branch, cancel what is left; return all branches."""
@@ -39,6 +40,7 @@ class Program:
         ]  # fmt: skip
         for _ in range(self.rng.randint(1, 12)):
             await self.rng.choice(moves)(self.rng.choice(self.branches))
+            self.operations += 1
             self.check()
         if self.rng.random() < 0.3:
             await asyncio.gather(*(branch.answer() for branch in self.branches))
@@ -90,6 +92,15 @@ class Program:
             check_steps(branch)
 
 
+class Shaken(Program):
+    """A program whose engine breaks now and then, which is no fault of its branches."""
+
+    def check(self) -> None:
+        for branch in self.branches:
+            assert (branch.error is not None) == (branch.state == "failed")
+            check_steps(branch)
+
+
 def drawn(branch: Branch) -> int:
     """Tokens of `branch` that were not forced."""
     return len(branch.ids) - sum(high - low for low, high in branch.forced)
@@ -106,11 +117,16 @@ def check_steps(branch: Branch) -> None:
 
 async def run_programs(engine: Engine, prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Branch]:
     """Run one program a seed, all at once; raises `TimeoutError` where they do not end."""
-    programs = [Program(engine, prompts[seed % len(prompts)], seed) for seed in seeds]
+    programs = await finish([Program(engine, prompts[seed % len(prompts)], seed) for seed in seeds], engine)
+    return [branch for program in programs for branch in program.branches]
+
+
+async def finish(programs: Sequence[Program], engine: Engine) -> Sequence[Program]:
+    """Run them all at once until the engine holds nothing; raises `TimeoutError` where that does not come."""
     async with asyncio.timeout(DEADLINE):
-        grown = await asyncio.gather(*(program.run() for program in programs))
+        await asyncio.gather(*(program.run() for program in programs))
         await released(engine)
-    return [branch for branches in grown for branch in branches]
+    return programs
 
 
 async def released(engine: Engine) -> None:

@@ -16,7 +16,7 @@ import tiny_models
 from engine import tiny_reflective
 from engine.contract import EVERY_HEAD, HEADS, SAMPLING, SOME_HEADS, Contract, assert_equal_steps, tokens_of
 from engine.oracle import compare
-from engine.programs import run_programs
+from engine.programs import Shaken, finish, run_programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -316,3 +316,35 @@ async def test_random_programs_over_two_slots_end_and_leave_nothing() -> None:
 @pytest.mark.timeout(2700)
 async def test_3000_random_programs_over_two_slots_end_and_leave_nothing() -> None:
     await _programs(range(1100, 1600), HEADS.values())
+
+
+async def _shaken(seeds: range) -> int:
+    """Programs over two slots while one pass in twenty breaks; returns how many operations they did."""
+    local, rng = engine(tokens=128), random.Random(seeds.start)
+    run, operations, failed = local._run, 0, 0
+
+    def break_now_and_then(plan: Any) -> Any:
+        if rng.random() < 0.05:
+            raise RuntimeError("out of memory")
+        return run(plan)
+
+    local._run = break_now_and_then  # type: ignore[method-assign]
+    for begin in range(seeds.start, seeds.stop, 50):
+        some = [Shaken(local, PROMPTS[seed % len(PROMPTS)], seed) for seed in range(begin, min(begin + 50, seeds.stop))]
+        programs = await finish(some, local)
+        operations += sum(program.operations for program in programs)
+        failed += sum(branch.state == "failed" for program in programs for branch in program.branches)
+        assert not local.seating.seats and not local.waiting
+    assert failed > len(seeds)
+    await local.close()
+    return operations
+
+
+async def test_operations_among_broken_passes_leave_every_slot_free() -> None:
+    assert await _shaken(range(100)) > 500
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_10000_operations_among_broken_passes_leave_every_slot_free() -> None:
+    assert await _shaken(range(100, 1900)) > 10_000

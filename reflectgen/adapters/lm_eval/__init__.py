@@ -1,0 +1,1 @@
+"""Reflective models in EleutherAI's lm-evaluation-harness."""
