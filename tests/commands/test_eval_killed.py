@@ -16,7 +16,7 @@ from reflectgen.evaluate.cells import Folder
 
 Run = Callable[..., Result]
 GRID = ("--strategy", "best_of_n,adaptive,beam", "--select", "weighted,majority", "--k", "2,4", "--seeds", 2)
-WORDS = ("eval", "--task", "wordproblems", "--limit", 200, *GRID, "--device", "cpu")
+WORDS = ("eval", "--task", "wordproblems", *GRID, "--device", "cpu")
 
 
 def written(folder: Path) -> int:
@@ -30,10 +30,15 @@ def written(folder: Path) -> int:
     return found
 
 
-def kill_once(folder: Path, rng: Random) -> bool:
+def kill_once(folder: Path, problems: int, rng: Random) -> bool:
     """Start, wait until something more is written, and kill a little later; return whether it was still at work."""
     before = written(folder)
-    command = [sys.executable, "-c", "from reflectgen.cli import main; main()", *map(str, (*WORDS, "--output", folder))]
+    command = [
+        sys.executable,
+        "-c",
+        "from reflectgen.cli import main; main()",
+        *map(str, (*WORDS, "--limit", problems, "--output", folder)),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             while process.poll() is None and (rng.random() < 0.02 or written(folder) == before):
@@ -58,15 +63,15 @@ def _untimed(value: Any) -> Any:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(run: Run, tmp_path: Path, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "problems"), [(2, 40), pytest.param(20, 200, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(run: Run, tmp_path: Path, kills: int, problems: int) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     reports = []
     rng = Random(kills)
-    struck = sum(kill_once(killed, rng) for _ in range(kills))
+    struck = sum(kill_once(killed, problems, rng) for _ in range(kills))
     assert struck >= kills / 2
     for folder in (whole, killed):
-        done = run(*WORDS, "--output", folder, "--json")
+        done = run(*WORDS, "--limit", problems, "--output", folder, "--json")
         assert done.exit_code == 0, done.output
         reports.append({**_untimed(json.loads(done.stdout)), "folder": ""})
     assert untimed(killed) == untimed(whole)
