@@ -33,7 +33,7 @@ CONFIDENCE_K = 20
 """DeepConf's k, as in `reflectgen.engine.sampling`."""
 BAN = -100.0
 """Logit bias of the reserved ids: the most that vLLM and the OpenAI interface allow."""
-RESERVED = re.compile(r"[<\[]\|?(reserved|unused|extra|control|special)[\w ]*\d\|?[>\]]", re.IGNORECASE)
+RESERVED = re.compile(r"[<\[]\|?(reserved|unused|extra|control|special|pad)[\w ]*\d\|?[>\]]", re.IGNORECASE)
 """What tokenizers call tokens that are there to be used by nobody yet."""
 
 

@@ -32,6 +32,7 @@ class Names:
         ["<reserved_0>", "<reserved_1>", "<reserved_2>", "<reserved_3>"],
         ["<|reserved_special_token_7|>", "<|reserved_special_token_8|>", "<unused98>", "<unused99>"],
         ["[control_8]", "<SPECIAL_12>", "<|extra_3|>", "<unused9>"],
+        ["<pad>", "[PAD11]", "[PAD12]", "[PAD13]"],
     ],
 )
 def test_ids_are_reserved_by_name_where_every_row_has_a_token(names: list[str]) -> None:
