@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Load:
     alone: int
     """Requests one after the other, to time the first step."""
 
-    @property
+    @cached_property
     def problems(self) -> list[str]:
         """One for each stream."""
         return [problem.text for problem in tasks.named("wordproblems").load(None, "test", self.streams, 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,10 @@ from reflectgen.serve.metrics import Metrics
 
 if TYPE_CHECKING:
     from reflectgen.serve.job import Job
+
+
+SHORT = 10_000
+"""Characters that are encoded within about a millisecond."""
 
 
 class Service:
@@ -49,12 +53,16 @@ class Service:
                 raise Fault("invalid_value", f"{param} has {size} {what}, and this service allows {most}.", param=param)
 
     async def encode_chat(self, turns: Sequence[Turn]) -> Sequence[int]:
-        """Token ids of a conversation's prompt; the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self.model.chat, turns)
+        """Token ids of a conversation's prompt."""
+        return await self._encode(lambda: self.model.chat(turns), sum(len(turn["content"]) for turn in turns))
 
     async def encode_text(self, text: str) -> Sequence[int]:
         """Token ids of a prompt that is taken as it stands."""
-        return await asyncio.to_thread(self.model.engine.grammar.table.tokenizer.encode, text)
+        return await self._encode(lambda: self.model.engine.grammar.table.tokenizer.encode(text), len(text))
+
+    async def _encode(self, encode: Callable[[], Sequence[int]], characters: int) -> Sequence[int]:
+        """What is long is encoded in a thread, so that the event loop goes on; what is short takes less time than that."""
+        return encode() if characters <= SHORT else await asyncio.to_thread(encode)
 
     def ask(self, knobs: Knobs, wanted: Wanted) -> Ask:
         """The search that is asked for; see `reflectgen.serve.asking.ask`."""
