@@ -121,15 +121,16 @@ class Told:
             if parts or not job.over:
                 yield b"".join(parts) or sse.KEEP_ALIVE
         await job.wait()
+        parts = []
         for index, choice in enumerate(job.choices):
-            parts = [chunk(index, {"role": "assistant", "content": ""})] if index else []
+            if index:
+                parts.append(chunk(index, {"role": "assistant", "content": ""}))
             parts += [chunk(index, _thought(text)) for text in pieces(choice, 0 if index else told)]
             parts.append(chunk(index, {"content": choice.content}, logprobs=self._logprobs(choice)))
             parts.append(chunk(index, {}, finish_reason=choice.finish))
-            yield b"".join(parts)
         if self._wire.stream_options.include_usage:
-            yield sse.data({**head, "choices": [], "usage": plain_usage(job.usage)})
-        yield sse.DONE
+            parts.append(sse.data({**head, "choices": [], "usage": plain_usage(job.usage)}))
+        yield b"".join([*parts, sse.DONE])
 
     def _head(self, job: Job, kind: str) -> dict[str, Any]:
         return {"id": job.ask.id, "object": kind, "created": self._created, "model": self._model}

@@ -92,11 +92,10 @@ class Told:
                 told = b"".join(sse.data({**head, "choices": [], "reflectgen": event}) for event in events)
                 yield told or sse.KEEP_ALIVE
         await job.wait()
-        for index, choice in enumerate(job.choices):
-            yield sse.data({**head, "choices": [self._choice(index, choice)]})
+        parts = [sse.data({**head, "choices": [self._choice(index, choice)]}) for index, choice in enumerate(job.choices)]
         if self._wire.stream_options.include_usage:
-            yield sse.data({**head, "choices": [], "usage": plain_usage(job.usage)})
-        yield sse.DONE
+            parts.append(sse.data({**head, "choices": [], "usage": plain_usage(job.usage)}))
+        yield b"".join([*parts, sse.DONE])
 
     def _head(self, job: Job) -> dict[str, Any]:
         return {"id": job.ask.id, "object": "text_completion", "created": self._created, "model": self._model}

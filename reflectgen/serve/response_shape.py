@@ -62,12 +62,12 @@ class Told:
                 yield b"".join(parts) or sse.KEEP_ALIVE
         await job.wait()
         (choice,) = job.choices
+        parts = []
         if choice.thinking:
             parts = self._think(event, list(pieces(choice, len(told))), begun=bool(told))
             parts.append(event("response.reasoning_text.done", **self._at(0, self._thought), text=choice.thinking))
             parts.append(event("response.output_item.done", output_index=0, item=self._thinking(choice.thinking)))
-            yield b"".join(parts)
-        yield b"".join(self._say(event, self.whole(job)))
+        yield b"".join([*parts, *self._say(event, self.whole(job))])
 
     def _think(self, event: Event, texts: Sequence[str], *, begun: bool) -> list[bytes]:
         """The events of a thinking that goes on."""

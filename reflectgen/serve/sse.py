@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -34,21 +35,26 @@ def named(name: str, value: Any) -> bytes:
 
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """What `work` returns; it is cancelled where the client goes away first, which is a fault that nobody will read."""
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    return await _unless(gone(receive), work)
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _unless(lost: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T]) -> T:
+    working, losing = asyncio.ensure_future(work), asyncio.ensure_future(lost)
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
         raise Fault("client_closed_request", "The client has gone away.")
     finally:
-        gone.cancel()
+        losing.cancel()
         working.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await asyncio.gather(working, losing, return_exceptions=True)
 
 
 class EventStream(Response):
@@ -63,20 +69,32 @@ class EventStream(Response):
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._source, self._patience, self._close = source, patience, close
+        self._writing: float | None = None
+        """Since when the client is waited for, on the monotonic clock."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all."""
         try:
-            await unless_gone(receive, self._send(send, scope["state"]["id"]))
-        except (Fault, TimeoutError):
+            await _unless(self._lost(receive), self._send(send, scope["state"]["id"]))
+        except Fault:
             scope["state"]["gone"] = True
         finally:
             self._close()
 
+    async def _lost(self, receive: Receive) -> None:
+        """Wait until the client goes away, or reads no longer; that is looked at now and then, since writes are many."""
+        while self._writing is None or time.monotonic() - self._writing < self._patience:
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await gone(receive)
+            except TimeoutError:
+                continue
+
     async def _send(self, send: Send, id: str) -> None:
         async def write(message: Message) -> None:
-            async with asyncio.timeout(self._patience):
-                await send(message)
+            self._writing = time.monotonic()
+            await send(message)
+            self._writing = None
 
         await write({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async with aclosing(self._chunks(id)) as chunks:
