@@ -11,10 +11,10 @@ from reflectgen.commands.show import console
 from reflectgen.commands.ways import print_json, print_report
 from reflectgen.evaluate.book import Book
 from reflectgen.evaluate.comparison import Comparison
-from reflectgen.evaluate.offline import Way
 from reflectgen.evaluate.pages.numbers import count, percent
 from reflectgen.evaluate.pages.untrusted import on_a_line
 from reflectgen.evaluate.stored import Stored
+from reflectgen.evaluate.ways import Way
 
 LEGEND = (
     "Right answers in %, with 95 % intervals over problems, expected over all sets of k traces; differences are paired by "

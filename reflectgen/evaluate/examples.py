@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reflectgen import metrics
-from reflectgen.evaluate.offline import Offline, Way
+from reflectgen.evaluate.offline import Offline
 from reflectgen.evaluate.traces import Traces
+from reflectgen.evaluate.ways import Way
 from reflectgen.metrics import Bools, Floats, Ints
 from reflectgen.rollouts import Store
 from reflectgen.rollouts.shard import read_table

@@ -12,8 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from reflectgen import metrics
-from reflectgen.evaluate.offline import Offline, Way
+from reflectgen.evaluate.offline import Offline
 from reflectgen.evaluate.traces import Traces
+from reflectgen.evaluate.ways import Way
 from reflectgen.metrics import Bin, Bools, Floats, Interval, Ints
 from reflectgen.select import parse
 

@@ -46,6 +46,8 @@ def test_a_store_is_replayed_and_live_runs_are_timed(run: Run, folder: Path, pro
     (timed,) = json.loads(live.output)["entries"]
     assert timed["wall_seconds"]["estimate"] > 0 and entry["wall_seconds"] is None
     assert (timed["accuracy"], timed["tokens"]) == (entry["accuracy"], entry["tokens"])
+    (machine,) = json.loads(live.output)["machines"]
+    assert machine["cpu"] and machine["torch"] and machine["threads"] >= 1
 
 
 @pytest.mark.parametrize(

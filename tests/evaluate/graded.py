@@ -10,7 +10,11 @@ from rollouts.made import rollout, store
 
 from reflectgen.rollouts import Rollout, Store
 from reflectgen.scoring import aggregate
-from reflectgen.types import Step
+from reflectgen.select import Selector
+from reflectgen.types import Step, Trajectory
+
+FEWEST = Selector(value=lambda trace, scales: -float(len(trace.steps)))
+"""A selector of one's own: the trace of the fewest steps."""
 
 
 def trace(rng: Random, problem: str, sample: int, **changes: Any) -> Rollout:
@@ -47,3 +51,13 @@ def headless(folder: Path, **changes: Any) -> Store:
     bare = {"score": None, "steps": (), "answer": None, **changes}
     rows = [trace(rng, f"p{problem}", sample, **bare) for problem in range(4) for sample in range(4)]
     return store(folder, [rows], head="")
+
+
+def trajectories(found: Store) -> list[list[Trajectory]]:
+    """All traces of each problem, as a selector wants them."""
+    return [[row.trajectory() for row in rows] for rows in found.problems().values()]
+
+
+def flat(rows: list[list[Trajectory]]) -> list[Trajectory]:
+    """Of all problems together."""
+    return [one for row in rows for one in row]

@@ -7,48 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate.graded import headless, made, trace
+from evaluate.graded import flat, made, trace, trajectories
 from rollouts.made import store
 
 from reflectgen import metrics, select
 from reflectgen.errors import OptionError
 from reflectgen.evaluate import offline as module
-from reflectgen.evaluate.offline import Offline, Way, powers
+from reflectgen.evaluate.offline import Offline, powers
 from reflectgen.evaluate.traces import Traces
-from reflectgen.rollouts import Store
-from reflectgen.scoring import AGGREGATES, aggregate
+from reflectgen.evaluate.ways import Way
 from reflectgen.select import SELECTORS, blend_scales
-from reflectgen.types import Trajectory
-
-
-def trajectories(found: Store) -> list[list[Trajectory]]:
-    return [[row.trajectory() for row in rows] for rows in found.problems().values()]
-
-
-def flat(rows: list[list[Trajectory]]) -> list[Trajectory]:
-    return [one for row in rows for one in row]
-
-
-def test_every_selector_is_there_with_every_aggregate(tmp_path: Path) -> None:
-    ways = Offline(Traces.of(made(tmp_path))).ways
-    assert {str(way) for way in ways if not way.aggregate} == set(SELECTORS) - {"weighted:sprm"}
-    for name in ("sprm", "weighted", "blend", "weighted:blend"):
-        others = {way.aggregate for way in ways if way.select == name and way.aggregate}
-        # the stored score is the geometric mean, and the product of two has a name of its own
-        assert others == set(AGGREGATES) - {"geometric"} - ({"product"} if "blend" not in name else set())
-
-
-def test_values_are_the_selectors_own(tmp_path: Path) -> None:
-    found = made(tmp_path)
-    offline, rows = Offline(Traces.of(found)), trajectories(found)
-    for name in set(SELECTORS) - {"weighted:sprm"}:
-        scales = blend_scales(flat(rows))
-        expected = [select.values(name, row, scales) for row in rows]
-        assert offline.values[Way(name)] == pytest.approx(np.array(expected), rel=1e-5)
-    least = [[min(step.score or 0.0 for step in one.steps) for one in row] for row in rows]
-    assert offline.values[Way("sprm", "min")] == pytest.approx(np.array(least))
-    mean = [[aggregate("mean", [step.score or 0.0 for step in one.steps]) for one in row] for row in rows]
-    assert offline.values[Way("weighted", "mean")] == pytest.approx(np.array(mean))
 
 
 @pytest.mark.parametrize("name", sorted(set(SELECTORS) - {"weighted:sprm"}))
@@ -110,18 +78,6 @@ def test_failed_traces_are_never_chosen(tmp_path: Path) -> None:
     failed = trace(rng, "p0", 1, correct=False, answer="9", score=0.9, steps=(), finish="failed", error="?")
     offline = Offline(Traces.of(store(tmp_path, [[good, failed]])))
     assert all(estimate.values.tolist() == [1.0] for estimate in offline.estimates[2].values())
-
-
-def test_without_a_head_or_answers_ways_are_left_out_or_refused(tmp_path: Path) -> None:
-    traces = Traces.of(headless(tmp_path / "a"))
-    assert [str(way) for way in Offline(traces).ways] == ["logprob", "confidence", "shortest"]
-    for name, lacking in [("sprm", "step scores"), ("majority", "answers to vote on")]:
-        with pytest.raises(OptionError, match=f"has no {lacking}.*, so '{name}' cannot choose"):
-            Offline(traces, selects=[name])
-    voted = Offline(Traces.of(headless(tmp_path / "b", answer="7", confidence=0.0)))
-    assert [str(way) for way in voted.ways] == ["logprob", "shortest", "majority", "weighted:logprob"]
-    with pytest.raises(OptionError, match="Unknown selector 'spmr'"):
-        Offline(traces, selects=["spmr"])
 
 
 @pytest.mark.parametrize("k", [0, 6])

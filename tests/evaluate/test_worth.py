@@ -8,8 +8,9 @@ from evaluate.graded import headless
 from rollouts.made import STEP, rollout, store
 
 from reflectgen import metrics
-from reflectgen.evaluate.offline import Offline, Way
+from reflectgen.evaluate.offline import Offline
 from reflectgen.evaluate.traces import Traces
+from reflectgen.evaluate.ways import Way
 from reflectgen.evaluate.worth import BARS, PLACES, Worth
 from reflectgen.types import Step
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reflectgen.evaluate.examples import COMPACT, Example
-from reflectgen.evaluate.offline import Row, Way
+from reflectgen.evaluate.offline import Row
 from reflectgen.evaluate.pages import pictures
 from reflectgen.evaluate.pages.document import Block, Heading, Listing, Notes, Paragraph, Table
 from reflectgen.evaluate.pages.numbers import count, decimal, percent, seconds
 from reflectgen.evaluate.stored import Stored
 from reflectgen.evaluate.traces import Spent
+from reflectgen.evaluate.ways import Way
 from reflectgen.evaluate.worth import PLACES, Worth
 from reflectgen.metrics import Interval
 
