@@ -21,7 +21,8 @@ async def budget(engine: Engine, request: Request) -> Result:
     with Pool(engine, request, request.k) as pool:
         await pool.think(pool.branches)
         for _ in range(settings.times):
-            short = [branch for branch in pool.closed if _is_short(branch, settings)]
+            if not (short := [branch for branch in pool.closed if _is_short(branch, settings)]):
+                break
             for branch in short:
                 pool.force(branch, settings.nudge, f"closed before {settings.least} tokens")
             await pool.think(short)

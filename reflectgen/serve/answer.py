@@ -12,6 +12,7 @@ from starlette.responses import Response
 from reflectgen.serve import sse
 from reflectgen.serve.asking import Ask
 from reflectgen.serve.chosen import Choice, Usage
+from reflectgen.serve.faults import ErrorBody
 from reflectgen.serve.job import Job
 from reflectgen.serve.service import Service
 
@@ -68,7 +69,6 @@ def documented(what: str, *, stream: bool = False) -> dict[int | str, dict[str, 
     """The responses of a route, for the OpenAPI document."""
     content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
     if stream:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
-    fault = {"schema": {"$ref": "#/components/schemas/Error"}}
-    wrong = {"description": "What is wrong.", "content": {"application/json": fault}}
+        content["text/event-stream"] = {}
+    wrong = {"model": ErrorBody, "description": "What is wrong."}
     return {200: {"description": what, "content": content}, "4XX": wrong, "5XX": wrong}

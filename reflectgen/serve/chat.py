@@ -23,6 +23,7 @@ from reflectgen.serve.chosen import Choice
 from reflectgen.serve.job import Job
 from reflectgen.serve.messages import Message
 from reflectgen.serve.strict import strict_router
+from reflectgen.serve.wire import MOST
 
 router = strict_router()
 
@@ -49,7 +50,7 @@ class ChatRequest(Knobs):
         "verbosity": ("medium",),
         "web_search_options": (),
     }
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST)]
     reasoning_effort: EffortName | None = None
     n: int = Field(1, ge=1)
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from reflectgen.errors import CapacityError, InputError, ModelError, OptionError, ReflectgenError
@@ -54,6 +55,22 @@ KIND = re.compile(r"str|constrained-str|.*\[.*")
 """Part of a field's path that names no field but the one of its types that was tried."""
 
 
+class Error(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    """The field at fault."""
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """An answer that is an error."""
+
+    error: Error
+
+
 class Fault(HTTPException):
     """One answer that is an error."""
 
@@ -64,9 +81,9 @@ class Fault(HTTPException):
         super().__init__(status, message, headers)
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> ErrorBody:
         """The answer."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return ErrorBody(error=Error(message=self.message, type=self.type, param=self.param, code=self.code))
 
 
 def of_library(error: ReflectgenError) -> Fault:
@@ -94,6 +111,4 @@ def of_fields(errors: Sequence[Any]) -> Fault:
     if not path:
         return Fault("invalid_value", "The body must be a JSON object, sent as application/json.")
     name = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        return Fault("unknown_parameter", f"Unrecognized request argument supplied: {name}.", param=name)
     return Fault("invalid_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.", param=name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reflectgen.serve.service import Service
 
 
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds from one look for news to the next: what comes meanwhile goes out together."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from reflectgen.serve.faults import Fault
-from reflectgen.serve.wire import Wire
+from reflectgen.serve.wire import MOST, Wire
 
 Kind = Literal["text", "input_text", "output_text"]
 """Parts that are text: the first is of chats, the others are of responses."""
@@ -41,7 +41,7 @@ class Message(Wire):
         "tool_calls": ([],),
     }
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | Annotated[list[Part], Field(max_length=MOST)]
     name: str | None = None
     reasoning_content: str | None = None
     """Earlier thinkings are no part of a prompt."""

@@ -19,7 +19,7 @@ from reflectgen.serve.faults import Fault
 from reflectgen.serve.messages import Message
 from reflectgen.serve.response_shape import Told
 from reflectgen.serve.strict import strict_router
-from reflectgen.serve.wire import Wire
+from reflectgen.serve.wire import MOST, Wire
 
 router = strict_router()
 
@@ -82,7 +82,7 @@ class ResponseRequest(Knobs):
         "top_logprobs": (0,),
         "truncation": ("disabled",),
     }
-    input: str | Annotated[list[Item], Field(min_length=1)]
+    input: str | Annotated[list[Item], Field(min_length=1, max_length=MOST)]
     instructions: str | None = None
     max_output_tokens: int | None = Field(None, ge=1)
     reasoning: Reasoning = Reasoning()

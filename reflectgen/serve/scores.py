@@ -22,10 +22,10 @@ from reflectgen.serve.faults import Fault
 from reflectgen.serve.service import Service
 from reflectgen.serve.sse import unless_gone
 from reflectgen.serve.strict import strict_router
-from reflectgen.serve.wire import Wire
+from reflectgen.serve.wire import MOST, Wire
 
 router = strict_router()
-Texts = str | Annotated[list[str], Field(min_length=1)]
+Texts = str | Annotated[list[str], Field(min_length=1, max_length=MOST)]
 Pairs = list[tuple[str, str]]
 """Prompts and what follows them."""
 
@@ -43,7 +43,7 @@ class StepsRequest(Wire):
     model: str
     prompt: str | None = None
     completion: str = ""
-    input: Annotated[list[Pair], Field(min_length=1)] | None = None
+    input: Annotated[list[Pair], Field(min_length=1, max_length=MOST)] | None = None
     user: str | None = None
 
     @model_validator(mode="after")

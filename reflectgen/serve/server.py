@@ -69,12 +69,17 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._service = service
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop
+        """The one that serves, once it does."""
         self._stopping: asyncio.Task[None] | None = None
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        self.loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
-        self._loop = asyncio.get_running_loop()
+        """Begin to serve, and say so."""
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
@@ -83,8 +88,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; from any thread."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stop)
+        self.loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
         if self._stopping is None:

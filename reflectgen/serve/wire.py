@@ -1,4 +1,4 @@
-"""What every request is: known fields only, and what is not supported is refused by name.
+"""What every request is: known fields only, and what is not supported is refused by name, at the first that is not.
 
 `null` means "not given", as OpenAI's clients have it. A field of OpenAI's that is not supported here may still be sent with
 the value that asks for nothing, since clients do so.
@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from reflectgen.serve.faults import Fault
+
+MOST = 4096
+"""Entries of any list, whatever a service allows."""
 
 
 class Wire(BaseModel):
@@ -30,4 +33,6 @@ class Wire(BaseModel):
         for name in given.keys() & cls.UNSUPPORTED.keys():
             if given.pop(name) not in cls.UNSUPPORTED[name]:
                 raise Fault("unsupported_parameter", f"The parameter '{name}' is not supported: leave it out.", param=name)
+        for name in given.keys() - cls.model_fields.keys():
+            raise Fault("unknown_parameter", f"Unrecognized request argument supplied: {name[:100]}.", param=name[:100])
         return given

@@ -60,3 +60,8 @@ async def test_a_budget_is_kept_and_a_nudge_costs_none_of_it() -> None:
     assert result.cost.tokens_generated <= 16
     free = await solve("budget", [AGAIN], k=1, settings={"least": 4})
     assert free.cost.tokens_generated == 3 + 3 + 6
+
+
+async def test_where_no_thinking_is_short_it_ends_however_many_times_it_may_nudge() -> None:
+    result = await solve("budget", [AGAIN], k=1, settings={"least": 1, "times": 10**15})
+    assert events(result, "forced") == []

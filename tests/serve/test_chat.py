@@ -184,7 +184,7 @@ async def test_fields_that_ask_for_nothing_are_taken() -> None:
         ({"audio": {"voice": "a"}}, (400, "unsupported_parameter", "audio")),
         ({"frequency_penalty": 0.5}, (400, "unsupported_parameter", "frequency_penalty")),
         ({"tempratur": 1}, (400, "unknown_parameter", "tempratur")),
-        ({"reflectgen": {"kk": 1}}, (400, "unknown_parameter", "reflectgen.kk")),
+        ({"reflectgen": {"kk": 1}}, (400, "unknown_parameter", "kk")),
         ({"temperature": 3}, (400, "invalid_value", "temperature")),
         ({"temperature": "hot"}, (400, "invalid_value", "temperature")),
         ({"top_p": 0}, (400, "invalid_value", "top_p")),
@@ -262,7 +262,8 @@ async def test_a_silence_is_filled_with_comments() -> None:
     assert ": keep-alive" not in await stream()
 
 
-async def test_a_single_thinking_is_told_while_it_is_written() -> None:
+async def test_a_single_thinking_is_told_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reflectgen.serve.job.PAUSE", 0)
     text = await stream({"reasoning_effort": "none"}, scripts=[GOOD], slow=True, keep_alive=0.025)
     assert told(text, "reasoning_content") == "Two and two.\n\nThat is 4.\n\n"
     assert text.rindex("reasoning_content") < text.rindex(": keep-alive") < text.index("So")
