@@ -51,6 +51,8 @@ PLAIN = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 """Status that the framework answers with by itself -> code."""
 
 
+NO_OBJECT = "The body must be a JSON object, sent as application/json."
+
 KIND = re.compile(r"str|constrained-str|.*\[.*")
 """Part of a field's path that names no field but the one of its types that was tried."""
 
@@ -109,6 +111,6 @@ def of_fields(errors: Sequence[Any]) -> Fault:
     first = errors[0]
     path = list(takewhile(lambda part: not KIND.fullmatch(part), map(str, first["loc"][1:])))
     if not path:
-        return Fault("invalid_value", "The body must be a JSON object, sent as application/json.")
+        return Fault("invalid_value", NO_OBJECT)
     name = ".".join(path)
     return Fault("invalid_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.", param=name)

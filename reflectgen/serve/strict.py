@@ -10,14 +10,16 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from reflectgen.serve.faults import Fault
+from reflectgen.serve.faults import NO_OBJECT, Fault
 
 
 class StrictRequest(Request):
     """A request whose JSON is UTF-8, of a sane depth, and without numbers that JSON does not have."""
 
     async def json(self) -> Any:
-        """The body."""
+        """The body. One without a content type is none: a page of any origin may send it unasked."""
+        if "content-type" not in self.headers:
+            raise Fault("invalid_value", NO_OBJECT)
         try:
             return from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
