@@ -11,7 +11,7 @@ from reflectgen.serve.faults import Fault
 
 FOLDER = Path(__file__).parent.parent / "viewer"
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the page may load: nothing that does not come from here, and nothing that is written into it."""
