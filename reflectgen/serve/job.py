@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from reflectgen.serve.service import Service
 
 
-PAUSE = 0.1
-"""Seconds from one look for news to the next: what comes meanwhile goes out together."""
-
-
 class Job:
     """Begins at once; whoever made it must `cancel` it at last, which does nothing to one that is over.
 
@@ -42,9 +38,7 @@ class Job:
         self._arrived = time.perf_counter()
         self._stepped = False
         self._tree: Tree | None = None
-        self._mailbox: Mailbox[Event | str] = Mailbox()
-        self._told = False
-        """Whether a step was just told."""
+        self._mailbox: Mailbox[Event | str] = Mailbox(service.bell)
         self._written = 0
         """Steps of a single thinking whose text was told."""
         self._recorder: Recorder | None = None
@@ -87,12 +81,8 @@ class Job:
 
         The first step is told at once; what follows it comes together, as it would be read.
         """
-        if self._told:
-            await asyncio.wait({self._task}, timeout=PAUSE)
         await self._mailbox.wait(self._service.limits.keep_alive)
-        news = self._mailbox.take()
-        self._told = self._stepped and bool(news)
-        return news
+        return self._mailbox.take()
 
     async def wait(self) -> None:
         """Wait for the end; raises a `Fault` where there is no result."""
@@ -120,11 +110,12 @@ class Job:
     def _observe(self, branch: Branch) -> None:
         """On the engine's thread."""
         self._tree = branch.tree
-        if branch.steps and not self._stepped:
+        first = bool(branch.steps) and not self._stepped
+        if first:
             self._stepped = True
             self._service.metrics.stepped(time.perf_counter() - self._arrived)
         if self.ask.single and branch.finish is None:
-            self._mailbox.put([step.text for step in branch.steps[self._written :]])
+            self._mailbox.put([step.text for step in branch.steps[self._written :]], urgent=first)
             self._written = len(branch.steps)
         if self._recorder:
-            self._mailbox.put(self._recorder.observe(branch))
+            self._mailbox.put(self._recorder.observe(branch), urgent=first)

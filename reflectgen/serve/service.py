@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reflectgen.config import ServeConfig
@@ -13,6 +14,7 @@ from reflectgen.reflector import Reflector
 from reflectgen.serve.admission import Admission
 from reflectgen.serve.asking import Ask, Knobs, Wanted, ask
 from reflectgen.serve.faults import Fault
+from reflectgen.serve.mailbox import Bell
 from reflectgen.serve.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class Service:
             waiting=lambda: self.admission.waiting,
             branches=lambda: sum(job.branches for job in list(self._jobs)),
         )
+
+    @cached_property
+    def bell(self) -> Bell:
+        """Wakes those who wait for news of their jobs; of the loop that first asks for it."""
+        return Bell()
 
     def check_model(self, name: str) -> None:
         """Raise a `Fault` where it is not the one that is served."""
