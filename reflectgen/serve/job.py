@@ -34,6 +34,8 @@ class Job:
         self.ask = ask
         self.about: dict[str, Any] = {"effort": ask.effort, "strategy": ask.prepared.strategy, "k": ask.prepared.request.k}
         """What the log says of it."""
+        if service.log_texts:
+            self.about["question"] = ask.prepared.request.problem.text
         self._service = service
         self._arrived = time.perf_counter()
         self._stepped = False
@@ -103,6 +105,8 @@ class Job:
         self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         self.usage = usage(result, self.choices, len(prepared.request.prompt))
         self.about |= {"tokens": result.cost.tokens_generated, "prompt_tokens": self.usage.prompt}
+        if service.log_texts:
+            self.about |= {"answers": [choice.content for choice in self.choices]}
         service.metrics.searched(result, self.ask.effort, time.perf_counter() - self._arrived)
         if self._recorder:
             self._mailbox.put(self._recorder.finish(result, self.choices[0].trajectory if self.choices else None))

@@ -28,9 +28,11 @@ SHORT = 10_000
 class Service:
     """One model, served."""
 
-    def __init__(self, model: Reflector, name: str, limits: ServeConfig, *, effort: str) -> None:
-        """`name` is what clients call the model, `effort` what they get who do not say."""
-        self.model, self.name, self.limits, self.effort = model, name, limits, effort
+    def __init__(self, model: Reflector, name: str, limits: ServeConfig, *, effort: str, log_texts: bool = False) -> None:
+        """`name` is what clients call the model, `effort` what they get who do not say; `log_texts` puts questions and answers
+        into the log.
+        """
+        self.model, self.name, self.limits, self.effort, self.log_texts = model, name, limits, effort, log_texts
         self.admission = Admission(limits)
         self.metrics = Metrics()
         self._jobs: set[Job] = set()
