@@ -22,9 +22,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reflectgen import tasks
+
+if TYPE_CHECKING:
+    from reflectgen.engine.branch import Branch
+    from reflectgen.reflector import Reflector
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -42,8 +46,10 @@ class Load:
 
     @cached_property
     def problems(self) -> list[str]:
-        """One for each stream."""
-        return [problem.text for problem in tasks.named("wordproblems").load(None, "test", self.streams, 1)]
+        """One for each request."""
+        return [
+            problem.text for problem in tasks.named("wordproblems").load(None, "test", max(self.streams, self.alone + 1), 1)
+        ]
 
 
 def engine(load: Load) -> dict[str, Any]:
@@ -52,26 +58,29 @@ def engine(load: Load) -> dict[str, Any]:
 
     with reflectgen.load("tiny") as model:
 
-        async def first_step(problem: str, seed: int) -> float:
-            seen: list[float] = []
-            began = time.perf_counter()
-            await model.asolve(
-                problem, k=load.k, seed=seed, observe=lambda branch: branch.steps and seen.append(time.perf_counter())
-            )
-            return seen[0] - began
-
         async def run() -> dict[str, Any]:
             await model.asolve(load.problems[0], k=load.k)
             began, cpu = time.perf_counter(), time.process_time()
             results = await asyncio.gather(
-                *(model.asolve(problem, k=load.k, seed=seed) for seed, problem in enumerate(load.problems))
+                *(model.asolve(text, k=load.k, seed=seed) for seed, text in enumerate(load.problems))
             )
             cpu, wall = time.process_time() - cpu, time.perf_counter() - began
-            firsts = [await first_step(load.problems[seed], seed) for seed in range(load.alone)]
-            tokens = sum(result.cost.tokens_generated for result in results)
-            return {"tokens": tokens, "cpu": cpu, "wall": wall, "first_step": statistics.median(firsts)}
+            return {"tokens": sum(result.cost.tokens_generated for result in results), "cpu": cpu, "wall": wall}
 
         return asyncio.run(run())
+
+
+async def first_step(model: Reflector, problem: str, k: int, seed: int) -> float:
+    """Seconds to the first graded step without a server."""
+    seen: list[float] = []
+
+    def observe(branch: Branch) -> None:
+        if branch.steps:
+            seen.append(time.perf_counter())
+
+    began = time.perf_counter()
+    await model.asolve(problem, k=k, seed=seed, observe=observe)
+    return seen[0] - began
 
 
 @contextmanager
@@ -125,28 +134,36 @@ async def stream(host: str, port: int, body: dict[str, Any]) -> dict[str, Any]:
     return {"tokens": tokens, "first": first, "whole": done and len(ids) == 1}
 
 
+def body(load: Load, seed: int, *, steps: bool) -> dict[str, Any]:
+    """The request of one stream."""
+    extension = {"k": load.k, "stream_steps": steps}
+    talk = [{"role": "user", "content": load.problems[seed]}]
+    asked = {"model": "tiny", "messages": talk, "seed": seed, "stream": True, "reflectgen": extension}
+    return asked | {"stream_options": {"include_usage": True}}
+
+
 async def served(load: Load) -> dict[str, Any]:
     """Solve the problems by a server."""
-
-    def body(seed: int, steps: bool) -> dict[str, Any]:
-        extension = {"k": load.k, "stream_steps": steps}
-        talk = [{"role": "user", "content": load.problems[seed]}]
-        asked = {"model": "tiny", "messages": talk, "seed": seed, "stream": True, "reflectgen": extension}
-        return asked | {"stream_options": {"include_usage": True}}
-
     with server("--live", str(load.streams)) as (pid, host, port):
-        await stream(host, port, body(0, load.steps))
+        await stream(host, port, body(load, 0, steps=load.steps))
         began, cpu = time.perf_counter(), cpu_of(pid)
-        streams = await asyncio.gather(*(stream(host, port, body(seed, load.steps)) for seed in range(load.streams)))
+        bodies = [body(load, seed, steps=load.steps) for seed in range(load.streams)]
+        streams = await asyncio.gather(*(stream(host, port, one) for one in bodies))
         cpu, wall = cpu_of(pid) - cpu, time.perf_counter() - began
-        firsts = [(await stream(host, port, body(seed, True)))["first"] for seed in range(load.alone)]
-    return {
-        "tokens": sum(one["tokens"] for one in streams),
-        "cpu": cpu,
-        "wall": wall,
-        "first_step": statistics.median(firsts),
-        "broken": sum(not one["whole"] for one in streams),
-    }
+    tokens, broken = sum(one["tokens"] for one in streams), sum(not one["whole"] for one in streams)
+    return {"tokens": tokens, "cpu": cpu, "wall": wall, "broken": broken}
+
+
+async def first_steps(load: Load) -> dict[str, float]:
+    """Median seconds to the first graded step of one request at a time, with and without a server, in turns."""
+    import reflectgen
+
+    alone, through = [], []
+    with reflectgen.load("tiny") as model, server() as (_, host, port):
+        for seed in range(load.alone + 1):  # the first warms up
+            alone.append(await first_step(model, load.problems[seed], load.k, seed))
+            through.append((await stream(host, port, body(load, seed, steps=True)))["first"])
+    return {"engine": statistics.median(alone[1:]), "served": statistics.median(through[1:])}
 
 
 def main() -> None:
@@ -171,13 +188,14 @@ def main() -> None:
         )
         rounds.append({"engine": alone, "served": asyncio.run(served(load))})
     ratios = [one["served"]["cpu"] / one["served"]["tokens"] * one["engine"]["tokens"] / one["engine"]["cpu"] for one in rounds]
-    first = [one["served"]["first_step"] / one["engine"]["first_step"] for one in rounds]
+    first = asyncio.run(first_steps(load))
     report = {
         "streams": load.streams,
         "k": load.k,
         "steps": load.steps,
         "cpu_ratio": statistics.median(ratios),
-        "first_step_ratio": statistics.median(first),
+        "first_step_ratio": first["served"] / first["engine"],
+        "first_step": first,
         "broken": sum(one["served"]["broken"] for one in rounds),
         "rounds": rounds,
     }

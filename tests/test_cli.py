@@ -17,6 +17,7 @@ from reflectgen.cli import app
 COMMANDS = (
     "solve",
     "score",
+    "serve",
     "demo",
     "info",
     "import",

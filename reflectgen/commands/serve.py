@@ -51,6 +51,9 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(rich_help_panel=WHERE, metavar="ORIGIN", help="Web origin that may ask; repeatable.")
     ] = None,
+    log_texts: Annotated[
+        bool, typer.Option("--log-texts", rich_help_panel=WHERE, help="Write questions and answers into the log too.")
+    ] = False,
     live: Annotated[int, _limit("live", "Requests that are answered at once.")] = DEFAULT.live,
     queue: Annotated[int, _limit("queue", "Requests that wait; any more get 429.")] = DEFAULT.queue,
     deadline: Annotated[float, _limit("deadline", "Seconds for a request, its wait included.")] = DEFAULT.deadline,
@@ -88,7 +91,8 @@ def serve(
         allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
     )  # fmt: skip
     with listener:
-        _serve(loading, listener, keys, name or model, limits, effort, allow_origin or [])
+        shown = {"name": name or model, "limits": limits, "effort": effort, "log_texts": log_texts}
+        _serve(loading, listener, keys, allow_origin or [], shown)
 
 
 def _place(host: str, port: int, key_file: Path | None, effort: str) -> tuple[Keys, socket]:
@@ -107,9 +111,8 @@ def _place(host: str, port: int, key_file: Path | None, effort: str) -> tuple[Ke
     return keys, bind(host, port, keys=bool(keys))
 
 
-def _serve(
-    loading: dict[str, Any], listener: socket, keys: Keys, name: str, limits: ServeConfig, effort: str, origins: list[str]
-) -> None:
+def _serve(loading: dict[str, Any], listener: socket, keys: Keys, origins: list[str], shown: dict[str, Any]) -> None:
+    """Load the model and serve it until told to stop; `shown` are the other arguments of a `Service`."""
     from reflectgen.commands.live import open_model
     from reflectgen.serve import logs
     from reflectgen.serve.app import application
@@ -118,5 +121,5 @@ def _serve(
 
     logs.set_up()
     with open_model(**loading) as model:
-        service = Service(model, name, limits, effort=effort)
+        service = Service(model, **shown)
         Server(application(service, keys, origins), service).run([listener])

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reflectgen.serve.answer import json_response
-from reflectgen.serve.faults import Fault, unforeseen
+from reflectgen.serve.faults import KINDS, Fault, unforeseen
 from reflectgen.serve.keys import Keys
 from reflectgen.serve.logs import log
 from reflectgen.serve.service import Service
@@ -25,6 +25,7 @@ OPEN = ("/", "/healthz", "/readyz")
 """Paths without a key, and those below `/viewer/`."""
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Names by which a service on loopback may be called: any other is a page that had its name point here."""
+GONE = KINDS["client_closed_request"][0]
 PORT = re.compile(r":\d+$")
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 HEADERS = {
@@ -108,7 +109,7 @@ class _Visit:
     def __init__(self, scope: Scope, send: Send) -> None:
         given = Headers(scope=scope).get("x-request-id", "")
         self.id = given if ID.fullmatch(given) else f"req-{uuid4().hex}"
-        self.status = 499
+        self._status = GONE
         self._scope, self._send = scope, send
         self._state = scope.setdefault("state", {})
         self._state["id"] = self.id
@@ -119,6 +120,11 @@ class _Visit:
     def route(self) -> str:
         """The route's path; of a request that found none "other", so that no client makes up series."""
         return str(getattr(self._scope.get("route"), "path", "other"))
+
+    @property
+    def status(self) -> int:
+        """What the client was told, if it stayed to be told."""
+        return GONE if self._state.get("gone") else self._status
 
     def line(self) -> dict[str, object]:
         """What the log says."""
@@ -138,10 +144,8 @@ class _Visit:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers["x-request-id"] = self.id
-            self._started, self.status = True, message["status"]
+            self._started, self._status = True, message["status"]
         await self._send(message)
-        if self._state.get("gone"):
-            self.status = 499
 
     async def refuse(self, fault: Fault, receive: Receive) -> None:
         """Answer with `fault`, unless an answer has begun, or nobody waits for one."""

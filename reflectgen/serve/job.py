@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from reflectgen.serve.service import Service
 
 
-PAUSE = 0.1
-"""Seconds from one look for news to the next: what comes meanwhile goes out together."""
-
-
 class Job:
     """Begins at once; whoever made it must `cancel` it at last, which does nothing to one that is over.
 
@@ -38,13 +34,13 @@ class Job:
         self.ask = ask
         self.about: dict[str, Any] = {"effort": ask.effort, "strategy": ask.prepared.strategy, "k": ask.prepared.request.k}
         """What the log says of it."""
+        if service.log_texts:
+            self.about["question"] = ask.prepared.request.problem.text
         self._service = service
         self._arrived = time.perf_counter()
         self._stepped = False
         self._tree: Tree | None = None
-        self._mailbox: Mailbox[Event | str] = Mailbox()
-        self._told = False
-        """Whether a step was just told."""
+        self._mailbox: Mailbox[Event | str] = Mailbox(service.bell)
         self._written = 0
         """Steps of a single thinking whose text was told."""
         self._recorder: Recorder | None = None
@@ -87,12 +83,8 @@ class Job:
 
         The first step is told at once; what follows it comes together, as it would be read.
         """
-        if self._told:
-            await asyncio.wait({self._task}, timeout=PAUSE)
         await self._mailbox.wait(self._service.limits.keep_alive)
-        news = self._mailbox.take()
-        self._told = self._stepped and bool(news)
-        return news
+        return self._mailbox.take()
 
     async def wait(self) -> None:
         """Wait for the end; raises a `Fault` where there is no result."""
@@ -113,6 +105,8 @@ class Job:
         self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         self.usage = usage(result, self.choices, len(prepared.request.prompt))
         self.about |= {"tokens": result.cost.tokens_generated, "prompt_tokens": self.usage.prompt}
+        if service.log_texts:
+            self.about |= {"answers": [choice.content for choice in self.choices]}
         service.metrics.searched(result, self.ask.effort, time.perf_counter() - self._arrived)
         if self._recorder:
             self._mailbox.put(self._recorder.finish(result, self.choices[0].trajectory if self.choices else None))
@@ -120,11 +114,12 @@ class Job:
     def _observe(self, branch: Branch) -> None:
         """On the engine's thread."""
         self._tree = branch.tree
-        if branch.steps and not self._stepped:
+        first = bool(branch.steps) and not self._stepped
+        if first:
             self._stepped = True
             self._service.metrics.stepped(time.perf_counter() - self._arrived)
         if self.ask.single and branch.finish is None:
-            self._mailbox.put([step.text for step in branch.steps[self._written :]])
+            self._mailbox.put([step.text for step in branch.steps[self._written :]], urgent=first)
             self._written = len(branch.steps)
         if self._recorder:
-            self._mailbox.put(self._recorder.observe(branch))
+            self._mailbox.put(self._recorder.observe(branch), urgent=first)

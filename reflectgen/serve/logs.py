@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line on standard error. Prompts and answers are not in them."""
+"""Logs as one JSON object a line on standard error. Questions and answers are in them only where asked for."""
 
 from __future__ import annotations
 

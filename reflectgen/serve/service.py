@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reflectgen.config import ServeConfig
@@ -13,6 +14,7 @@ from reflectgen.reflector import Reflector
 from reflectgen.serve.admission import Admission
 from reflectgen.serve.asking import Ask, Knobs, Wanted, ask
 from reflectgen.serve.faults import Fault
+from reflectgen.serve.mailbox import Bell
 from reflectgen.serve.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -26,9 +28,11 @@ SHORT = 10_000
 class Service:
     """One model, served."""
 
-    def __init__(self, model: Reflector, name: str, limits: ServeConfig, *, effort: str) -> None:
-        """`name` is what clients call the model, `effort` what they get who do not say."""
-        self.model, self.name, self.limits, self.effort = model, name, limits, effort
+    def __init__(self, model: Reflector, name: str, limits: ServeConfig, *, effort: str, log_texts: bool = False) -> None:
+        """`name` is what clients call the model, `effort` what they get who do not say; `log_texts` puts questions and answers
+        into the log.
+        """
+        self.model, self.name, self.limits, self.effort, self.log_texts = model, name, limits, effort, log_texts
         self.admission = Admission(limits)
         self.metrics = Metrics()
         self._jobs: set[Job] = set()
@@ -37,6 +41,11 @@ class Service:
             waiting=lambda: self.admission.waiting,
             branches=lambda: sum(job.branches for job in list(self._jobs)),
         )
+
+    @cached_property
+    def bell(self) -> Bell:
+        """Wakes those who wait for news of their jobs; of the loop that first asks for it."""
+        return Bell()
 
     def check_model(self, name: str) -> None:
         """Raise a `Fault` where it is not the one that is served."""

@@ -49,12 +49,18 @@ class SlowEngine(ScriptedEngine):
 
 @contextmanager
 def serving(
-    scripts: Sequence[Script] = (POOR, GOOD), *, slow: bool = False, effort: str = "low", engine: Any = None, **limits: Any
+    scripts: Sequence[Script] = (POOR, GOOD),
+    *,
+    slow: bool = False,
+    effort: str = "low",
+    engine: Any = None,
+    name: str = "scripted",
+    **limits: Any,
 ) -> Iterator[Service]:
-    """A service called "scripted"."""
+    """A service of scripts."""
     played = engine or (SlowEngine if slow else ScriptedEngine)(scripts)
     with Reflector(played, played.encode, notes=["a note"]) as model:
-        yield Service(model, "scripted", ServeConfig(**limits), effort=effort)
+        yield Service(model, name, ServeConfig(**limits), effort=effort)
 
 
 @asynccontextmanager

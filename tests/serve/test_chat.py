@@ -263,7 +263,7 @@ async def test_a_silence_is_filled_with_comments() -> None:
 
 
 async def test_a_single_thinking_is_told_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reflectgen.serve.job.PAUSE", 0)
+    monkeypatch.setattr("reflectgen.serve.mailbox.PAUSE", 0)
     text = await stream({"reasoning_effort": "none"}, scripts=[GOOD], slow=True, keep_alive=0.025)
     assert told(text, "reasoning_content") == "Two and two.\n\nThat is 4.\n\n"
     assert text.rindex("reasoning_content") < text.rindex(": keep-alive") < text.index("So")

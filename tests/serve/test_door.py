@@ -191,3 +191,12 @@ async def test_a_stream_that_nobody_foresaw_to_fail_ends_with_an_id(
     error = json.loads(last.removeprefix("data: "))["error"]
     assert (error["code"], "mine-3" in error["message"], "secret" in answer.text) == ("internal_error", True, False)
     assert "a secret of the inside" in json.loads(lines.getvalue().splitlines()[0])["traceback"]
+
+
+async def test_questions_and_answers_are_logged_where_asked_for(lines: io.StringIO) -> None:
+    with serving() as service:
+        service.log_texts = True
+        async with calling(service) as client:
+            await client.post(PATH, json=ASKED | {"stream": True})
+    line = json.loads(lines.getvalue())
+    assert (line["question"], line["answers"]) == ("What is 2 + 2?", ["So \\boxed{4}"])

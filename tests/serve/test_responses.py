@@ -66,7 +66,7 @@ def test_a_response_may_be_handed_back(client: Any) -> None:
 
 
 async def test_a_single_thinking_is_told_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reflectgen.serve.job.PAUSE", 0)
+    monkeypatch.setattr("reflectgen.serve.mailbox.PAUSE", 0)
     asked = {"stream": True, "reasoning": {"effort": "none"}}
     text = (await post(asked, scripts=[GOOD], slow=True, keep_alive=0.025)).text
     assert text.rindex("reasoning_text.delta") < text.rindex(": keep-alive") < text.index("reasoning_text.done")

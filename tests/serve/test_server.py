@@ -43,6 +43,7 @@ def test_whoever_goes_away_is_thought_about_no_longer(streamed: bool) -> None:
             with pytest.raises(httpx.ReadTimeout):
                 client.post(PATH, json=asked, timeout=0.2)
         wait(service, live=0)
+        assert 'reflectgen_requests_total{code="499",route="/v1/chat/completions"} 1.0' in client.get("/metrics").text
         assert client.get("/readyz").status_code == 200
 
 
