@@ -18,7 +18,7 @@ from typing import Any
 
 import reinforced
 import torch
-import torch.distributed as dist
+from leave import leave_together
 from reinforced import PROMPTS, K, Write
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -92,8 +92,7 @@ def main(folder: Path) -> None:
         result = scenario(folder / name, int(os.environ["WORLD_SIZE"]))
         if os.environ["RANK"] == "0":
             torch.save(result, folder / f"{name}.pt")
-    dist.barrier()
-    dist.destroy_process_group()  # a rank that leaves with the other's threads in it may be aborted
+    leave_together()
 
 
 if __name__ == "__main__":

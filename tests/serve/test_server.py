@@ -43,7 +43,11 @@ def test_whoever_goes_away_is_thought_about_no_longer(streamed: bool) -> None:
             with pytest.raises(httpx.ReadTimeout):
                 client.post(PATH, json=asked, timeout=0.2)
         wait(service, live=0)
-        assert 'reflectgen_requests_total{code="499",route="/v1/chat/completions"} 1.0' in client.get("/metrics").text
+        counted = f'reflectgen_requests_total{{code="499",route="{PATH}"}} 1.0'
+        end = time.monotonic() + 10
+        while counted not in client.get("/metrics").text:
+            assert time.monotonic() < end
+            time.sleep(0.005)
         assert client.get("/readyz").status_code == 200
 
 
