@@ -9,17 +9,14 @@ of a GPU's peak, and sampling from an assumed throughput. Nothing here was measu
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
-from pathlib import Path
+
+from marked import ROOT, Marked
 
 from reflectgen.commands.train import read
 from reflectgen.config import HeadConfig, JointConfig
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "scale.md"
-BEGIN, END = "<!-- tables: written by tools/scale.py -->", "<!-- end of tables -->"
 
 GB = 1e9
 PEAK, SHARE = 989e12, 0.4
@@ -194,23 +191,7 @@ def tables() -> str:
     return "\n".join(lines)
 
 
-def page(text: str) -> str:
-    """The page `text` with the tables as they should be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
-
-
-def main() -> None:
-    """Write the tables, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is stale")
-    text = PAGE.read_text(encoding="utf-8")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(text), encoding="utf-8")
-    elif page(text) != text:
-        sys.exit("docs/scale.md is stale: run python tools/scale.py")
-
+TABLES = Marked(page=PAGE, begin="<!-- tables: written by tools/scale.py -->", end="<!-- end of tables -->", write=tables)
 
 if __name__ == "__main__":
-    main()
+    TABLES.main("tools/scale.py", __doc__)

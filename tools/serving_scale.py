@@ -14,15 +14,13 @@ here was measured: kernels reach perhaps two thirds of the bandwidth, and prefil
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
 
+from marked import Marked
 from scale import GB, PAGE, PEAK, PLANS, Shape, head_parameters
 
 from reflectgen.config import HeadConfig
 
-BEGIN, END = "<!-- serving tables: written by tools/serving_scale.py -->", "<!-- end of serving tables -->"
 BANDWIDTH = 3.35e12
 """Bytes a second of one H100's memory."""
 MEMORY, KEPT_FREE = 80 * GB, 8 * GB
@@ -107,23 +105,12 @@ def tables() -> str:
     return "\n".join(lines)
 
 
-def page(text: str) -> str:
-    """The page `text` with the tables as they should be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
-
-
-def main() -> None:
-    """Write the tables, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is stale")
-    text = PAGE.read_text(encoding="utf-8")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(text), encoding="utf-8")
-    elif page(text) != text:
-        sys.exit("docs/scale.md is stale: run python tools/serving_scale.py")
-
+TABLES = Marked(
+    page=PAGE,
+    begin="<!-- serving tables: written by tools/serving_scale.py -->",
+    end="<!-- end of serving tables -->",
+    write=tables,
+)
 
 if __name__ == "__main__":
-    main()
+    TABLES.main("tools/serving_scale.py", __doc__)

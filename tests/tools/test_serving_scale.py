@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import serving_scale
-from scale import PAGE
 
 from reflectgen.config import HeadConfig
 
@@ -12,8 +11,7 @@ SMALL, MIDDLE, TWO, FOUR, EIGHT = serving_scale.groups()
 
 
 def test_the_page_holds_the_tables() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert serving_scale.page(text) == text
+    assert serving_scale.TABLES.fresh
 
 
 def test_keys_and_values_are_counted_by_shape() -> None:
