@@ -13,33 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from words import cache_bytes, unseen
 
 from reflectgen import Reflector, load, metrics
-from reflectgen.engine.local.cache import COLUMNS
-from reflectgen.engine.local.engine import LocalEngine
 from reflectgen.load import locate
 from reflectgen.tasks import TASKS
 from reflectgen.types import Problem
-
-PROBLEM_SEED = 2029
-"""Makes the problems; used by `bench/search.py` alone beside, so that nothing was tuned on them."""
-THINKING = 128
-"""Tokens that a thinking and its answer may take, beside the prompt."""
-
-
-def budget(model: str, problems: Sequence[Problem], k: int) -> int:
-    """Bytes that a quarter of `k` branches take at the longest prompt and a whole thinking."""
-    with load(locate(model)) as reflector:
-        longest = max(len(reflector.encode(problem.text)) for problem in problems) + THINKING
-        columns = -(-longest // COLUMNS) * COLUMNS
-        return cast(LocalEngine, reflector.engine).slots.token_bytes * columns * (k // 4)
 
 
 def solve(
@@ -57,8 +42,8 @@ def solve(
 
 def measure(model: str, count: int, k: int, name: str) -> dict[str, Any]:
     """Both ways over the same problems."""
-    problems = TASKS["wordproblems"].load(None, "test", count, PROBLEM_SEED)
-    bytes_ = budget(model, problems, k)
+    problems = unseen(count)
+    bytes_ = cache_bytes(model, problems, k // 4)
     found = []
     with load(locate(model), kv_budget=bytes_) as reflector:
         for problem in track(problems, "solving", console=Console(stderr=True)):

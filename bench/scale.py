@@ -1,6 +1,6 @@
 """How cost and accuracy grow with rows and with k.
 
-    reflectgen rollout --task wordproblems --limit 100 --data-seed 2029 --k 1024 --chunk 1 --compact --output STORE
+    reflectgen rollout --task wordproblems --limit 64 --data-seed 2029 --k 1024 --chunk 1 --compact --output STORE
     python bench/scale.py [--model DIR] [--rows 8,64,256] [--k 8,32,128,1024] [--problems 8] [--rollouts STORE]
                           [--plot FILE] [--json]
 
@@ -22,34 +22,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from words import cache_bytes, unseen
 
-from reflectgen import Reflector, load, metrics, select
-from reflectgen.answers import canonical
-from reflectgen.engine.local.cache import COLUMNS
+from reflectgen import load
 from reflectgen.engine.local.engine import LocalEngine
+from reflectgen.evaluate.offline import Offline
+from reflectgen.evaluate.traces import Traces
+from reflectgen.evaluate.ways import ALIASES
 from reflectgen.load import locate
 from reflectgen.rollouts import Store
 from reflectgen.select import SELECTORS
-from reflectgen.tasks import TASKS
-from reflectgen.types import Problem
 
-PROBLEM_SEED = 2029
-"""As in the other benches: nothing was tuned on these problems."""
 BUDGET_ROWS = 64
 """Rows that the cache holds where k grows."""
-THINKING = 128
-"""Tokens that a thinking and its answer may take, beside the prompt."""
 TRACES_A_ROW = 4
 """Traces that each row writes, one after the other, where rows are counted."""
-
-
-def problems_of(count: int) -> list[Problem]:
-    """Unseen problems."""
-    return TASKS["wordproblems"].load(None, "test", count, PROBLEM_SEED)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -58,7 +48,7 @@ def problems_of(count: int) -> list[Problem]:
 def by_rows(model: str, rows: int) -> dict[str, Any]:
     """Tokens per second with `rows` rows."""
     k = 8
-    problems = problems_of(rows * TRACES_A_ROW // k)
+    problems = unseen(rows * TRACES_A_ROW // k)
     with load(locate(model)) as reflector:
         engine = cast(LocalEngine, reflector.engine)
         engine.limit_rows(rows)
@@ -71,17 +61,10 @@ def by_rows(model: str, rows: int) -> dict[str, Any]:
 # -- k -----------------------------------------------------------------------------------------------------------------
 
 
-def budget(reflector: Reflector, problems: Sequence[Problem]) -> int:
-    """Bytes of a cache for `BUDGET_ROWS` rows of the longest prompt and a whole thinking."""
-    longest = max(len(reflector.encode(problem.text)) for problem in problems) + THINKING
-    return cast(LocalEngine, reflector.engine).slots.token_bytes * -(-longest // COLUMNS) * COLUMNS * BUDGET_ROWS
-
-
 def by_k(model: str, k: int, count: int) -> dict[str, Any]:
     """Seconds, tokens and memory of best-of-k."""
-    problems = problems_of(count)
-    with load(locate(model)) as reflector:
-        bytes_ = budget(reflector, problems)
+    problems = unseen(count)
+    bytes_ = cache_bytes(model, problems, BUDGET_ROWS)
     with load(locate(model), kv_budget=bytes_) as reflector:
         reflector.solve(problems[0], k=2)
         before = _peak()
@@ -116,24 +99,17 @@ def apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any
 
 
 def by_selector(store: Store) -> list[dict[str, Any]]:
-    """Accuracy of every selector at every power of two; a blend is standardised over all samples of a problem."""
-    problems = list(store.problems().values())
-    trajectories = [[row.trajectory() for row in rows] for rows in problems]
-    correct = np.array([[row.correct is True for row in rows] for rows in problems])  # (P, N)
-    answers = metrics.codes([[None if row.answer is None else canonical(row.answer) for row in rows] for rows in problems])
-    ks = [2**power for power in range(correct.shape[1].bit_length())]
-    found = []
-    for name in track([name for name in SELECTORS if name != "weighted:sprm"], "choosing", console=Console(stderr=True)):
-        values = np.array([select.values(name, rows) for rows in trajectories])
-        for k in ks:
-            if SELECTORS[name].votes:
-                right = metrics.weighted_at_k(correct, answers, values, k)
-            else:
-                right = metrics.best_of_k(correct, values, k)
-            interval = metrics.interval(metrics.mean, right)
-            estimate, low, high = (round(value, 4) for value in (interval.estimate, interval.low, interval.high))
-            found.append({"select": name, "k": k, "accuracy": estimate, "accuracy_ci": [low, high]})
-    return found
+    """Accuracy of every selector at every power of two."""
+    offline = Offline(Traces.of(store), selects=[name for name in SELECTORS if name not in ALIASES])
+    return [
+        {
+            "select": row.way.select,
+            "k": row.k,
+            "accuracy": round(row.accuracy.estimate, 4),
+            "accuracy_ci": [round(row.accuracy.low, 4), round(row.accuracy.high, 4)],
+        }
+        for row in offline.rows()
+    ]
 
 
 def plot(accuracy: Sequence[dict[str, Any]], file: Path) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from words import unseen
 
 from reflectgen import Reflector, load, metrics, select
 from reflectgen.engine.local.engine import LocalEngine
@@ -33,8 +34,6 @@ from reflectgen.search.choice import Frontier, Point
 from reflectgen.tasks import TASKS
 from reflectgen.types import Problem, Result
 
-PROBLEM_SEED = 2029
-"""Makes the problems; used by nothing else, so that no strategy was tuned on them."""
 IN_FLIGHT = 32
 """Problems in the works at a time."""
 ROWS = 64
@@ -98,7 +97,7 @@ def _right(model: Reflector, result: Result, name: str) -> bool:
 
 def measure(model: str, count: int, ks: Sequence[int], seeds: Sequence[int], output: Path | None) -> list[dict[str, Any]]:
     """The records of all runs; those that `output` holds already are not run again."""
-    problems = TASKS["wordproblems"].load(None, "test", count, PROBLEM_SEED)
+    problems = unseen(count)
     found = _stored(output)
     with load(locate(model)) as reflector:
         cast(LocalEngine, reflector.engine).limit_rows(ROWS)
