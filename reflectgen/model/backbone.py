@@ -66,14 +66,20 @@ def map_backbone(source: Source, *, trust_remote_code: bool = False) -> PreTrain
     """
     if source.gguf is not None:
         raise ModelError(f"{source.name} is a .gguf file, which only the engines local and naive read: choose one of them.")
+    backbone: Any = empty_backbone(source, trust_remote_code=trust_remote_code)
     with quiet(), one_sentence(source):
-        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=trust_remote_code)
-        with torch.device("meta"):
-            backbone = AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)
         names = backbone.state_dict().keys()
         state = {name: tensor for name, tensor in _mapped_tensors(source.folder) if name in names}
         backbone.load_state_dict(state, strict=False, assign=True)
         backbone.tie_weights()
+    return backbone
+
+
+def empty_backbone(source: Source, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The causal LM in `source` on torch's meta device: its shape and settings, without weights and so without memory."""
+    options: dict[str, Any] = {**source.gguf_option, "trust_remote_code": trust_remote_code}
+    with quiet(), one_sentence(source):
+        backbone = _on_meta(AutoConfig.from_pretrained(source.folder, **options), trust_remote_code)
         if (source.folder / "generation_config.json").is_file():
             backbone.generation_config = GenerationConfig.from_pretrained(source.folder)
         backbone.config._name_or_path = backbone.name_or_path = source.name
@@ -90,9 +96,12 @@ def _mapped_tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 def count_parameters(config: Any, trust_remote_code: bool = False) -> int:
     """Parameters of the causal LM that `config` describes; nothing is allocated."""
+    return sum(parameter.numel() for parameter in _on_meta(config, trust_remote_code).parameters())
+
+
+def _on_meta(config: Any, trust_remote_code: bool) -> PreTrainedModel:
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)
-    return sum(parameter.numel() for parameter in model.parameters())
+        return AutoModelForCausalLM.from_config(deepcopy(config), trust_remote_code=trust_remote_code)
 
 
 def _check_weights(source: Source, report: dict[str, Any]) -> None:

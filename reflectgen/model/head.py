@@ -12,8 +12,11 @@ Shapes: B rows, T tokens, D the backbone's width.
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from reflectgen.config import HeadConfig
 
@@ -36,3 +39,7 @@ class SPRMHead(nn.Module):
         hidden = self.activation(self.up(features.float()))  # (..., W)
         logits: Tensor = self.down(self.dropout(hidden))  # (..., 1)
         return logits.squeeze(-1) / self.config.temperature
+
+    def beside(self, backbone: PreTrainedModel) -> Self:
+        """This head on the backbone's device; it stays where it is beside weights that are nowhere (torch's meta device)."""
+        return self if backbone.device.type == "meta" else self.to(backbone.device)

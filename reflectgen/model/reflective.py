@@ -193,8 +193,7 @@ class ReflectiveModel(nn.Module):
         mismatch = check_backbone(stored.head.config, backbone, allow_mismatch=allow_backbone_mismatch)
         beside = read_config(source.folder)
         prompt = stored.prompt or (beside.prompt if beside else None)
-        graded = stored.head if backbone.device.type == "meta" else stored.head.to(backbone.device)
-        return cls(backbone, graded, prompt=prompt, mismatch=mismatch).eval()
+        return cls(backbone, stored.head.beside(backbone), prompt=prompt, mismatch=mismatch).eval()
 
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None, *, overwrite: bool = False) -> None:
         """Write backbone, tokenizer and head to `folder`, all or nothing.

@@ -8,7 +8,6 @@ from typing import Any
 from reflectgen import zoo
 from reflectgen.model.checkpoint import read_head
 from reflectgen.model.fingerprint import check_backbone, fingerprint
-from reflectgen.model.head import SPRMHead
 from reflectgen.model.reflective import ReflectiveModel
 
 NO_HEAD = "none"
@@ -38,12 +37,7 @@ def _with_shipped_head(model: ReflectiveModel, name: str) -> ReflectiveModel:
         return model
     stored = read_head(zoo.head_path(found))
     mismatch = check_backbone(stored.head.config, model.backbone, allow_mismatch=True)
-    return ReflectiveModel(model.backbone, _beside(stored.head, model), prompt=stored.prompt, mismatch=mismatch).eval()
-
-
-def _beside(head: SPRMHead, model: ReflectiveModel) -> SPRMHead:
-    """The head on the model's device; where the model's weights are nowhere it stays."""
-    return head if model.device.type == "meta" else head.to(model.device)
+    return ReflectiveModel(model.backbone, stored.head.beside(model.backbone), prompt=stored.prompt, mismatch=mismatch).eval()
 
 
 def _without_head(model: ReflectiveModel) -> ReflectiveModel:

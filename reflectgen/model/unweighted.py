@@ -10,13 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-
 from reflectgen import zoo
-from reflectgen.model.backbone import one_sentence
+from reflectgen.model.backbone import empty_backbone
 from reflectgen.model.checkpoint import StoredHead, backbone_source, find_head, load_head, read_config, read_head
-from reflectgen.model.quiet import quiet
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.shipped import NO_HEAD
 from reflectgen.model.source import Source, resolve
@@ -35,7 +31,7 @@ def open_unweighted(
     backed = backbone_source(source, weights=False)
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code, weights=False)
     stored = _head(source, head)
-    backbone = _backbone(backed, trust_remote_code)
+    backbone = empty_backbone(backed, trust_remote_code=trust_remote_code)
     beside = read_config(source.folder)
     prompt = (stored.prompt if stored else None) or (beside.prompt if beside else None)
     kept = None if stored is None or head == NO_HEAD else stored.head
@@ -49,14 +45,3 @@ def _head(source: Source, head: str | Path | None) -> StoredHead | None:
     own = find_head(source)
     shipped = zoo.head_for(source.name, "") if own is None and head is None else None
     return read_head(zoo.head_path(shipped)) if shipped else own
-
-
-def _backbone(source: Source, trust_remote_code: bool) -> Any:
-    options: dict[str, Any] = {**source.gguf_option, "trust_remote_code": trust_remote_code}
-    with quiet(), one_sentence(source):
-        config = AutoConfig.from_pretrained(source.folder, **options)
-        with torch.device("meta"):
-            backbone = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-        if (source.folder / "generation_config.json").is_file():
-            backbone.generation_config = GenerationConfig.from_pretrained(source.folder)
-    return backbone
