@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reflectgen import prompts, registry, zoo
+from reflectgen import marks, prompts, registry, zoo
 from reflectgen.config import PromptConfig, Sampling
 from reflectgen.engine.base import Engine
 from reflectgen.engine.grammar import Grammar
@@ -19,13 +19,10 @@ from reflectgen.errors import ModelError, OptionError
 from reflectgen.identity import Identity
 from reflectgen.reflector import Reflector
 from reflectgen.search.choice import Frontier, Point
-from reflectgen.steps import OFFICIAL, PRESETS, Segmenter, TokenTable, check_rule
+from reflectgen.steps import PRESETS, TokenTable, check_rule
 
 if TYPE_CHECKING:
     from reflectgen.model.reflective import ReflectiveModel
-
-OFFICIAL_TAGS = ("<think>", "</think>")
-"""The tags that the authors' scorer looks for, whatever the model's own are."""
 
 FRONTIER = "frontier.json"
 """File beside a model or a head: what strategies were measured to reach with it (`reflectgen.search.choice`)."""
@@ -217,13 +214,10 @@ def grammar(
     head = grader.head.config if grader.head else None
     rule = step_rule or (head.step_rule if head else _default_rule(table))
     prompt = prompt or model.prompt_config(tokenizer)
-    tags = OFFICIAL_TAGS if rule in OFFICIAL else prompt.tags
-    stop = _stop_tokens(prompt.stop, table)
-    segmenter = Segmenter.bind(rule, tags, table, head.grade_end if head else False)
     return Grammar(
         table=table,
-        segmenter=replace(segmenter, tokens=segmenter.tokens - stop),
-        eos=_end_tokens(model, tokenizer) | stop,
+        segmenter=marks.segmenter(rule, prompt, table, head.grade_end if head else False),
+        eos=marks.end_tokens(model.backbone.generation_config, tokenizer) | marks.stop_tokens(prompt, table),
         aggregate=head.aggregate if head else "geometric",
         offset=head.offset if head else -1,
         has_head=head is not None,
@@ -235,23 +229,6 @@ def grammar(
 def _default_rule(table: TokenTable) -> str:
     """The step rule of a model without a head: blank lines where its vocabulary has them, else newlines."""
     return next((rule for rule in ("blank_line", "newline") if PRESETS[rule](table)), "newline")
-
-
-def _end_tokens(model: ReflectiveModel, tokenizer: Any) -> frozenset[int]:
-    """Every token that ends a text, by the generation config and by the tokenizer."""
-    configured = getattr(model.backbone.generation_config, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
-
-
-def _stop_tokens(stop: str, table: TokenTable) -> frozenset[int]:
-    """Every token whose text contains `stop`; none where it is empty."""
-    if not stop:
-        return frozenset()
-    tokens = table.matching(lambda text: stop in text)
-    if not tokens:
-        raise OptionError(f"No token of this vocabulary contains the stop text {stop!r}: choose a shorter one.")
-    return tokens
 
 
 def _own_sampling(model: ReflectiveModel) -> Sampling:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from reflectgen.config import HeadConfig, PromptConfig, ReflectiveConfig
 from reflectgen.errors import ModelError, unknown
-from reflectgen.load import OFFICIAL_TAGS, locate
+from reflectgen.load import locate
+from reflectgen.marks import OFFICIAL_TAGS
 from reflectgen.model.atomic import replace_folder
 from reflectgen.model.checkpoint import load_head, write_head
 from reflectgen.model.foreign import LAYOUTS, read_foreign, write_foreign

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reflectgen import marks
 from reflectgen.metrics import Floats, Ints
 from reflectgen.rollouts import Rollout
 from reflectgen.study.bench import Bench
 from reflectgen.study.variants import Variant
 from reflectgen.train.features import Reading, StepFeatures
 from reflectgen.train.harvest import Reader
-from reflectgen.train.spans import Trace, bind_segmenter, cut, prompt_config
+from reflectgen.train.spans import Trace, cut, prompt_config
 
 LONGEST = 48
 """Tokens of a step that are read: its last ones."""
@@ -81,7 +82,7 @@ def _traces(bench: Bench, variant: Variant, folders: Sequence[Path], features: S
     for folder in folders:
         store, reader = bench.store(folder, variant.reader), bench.backbone(variant.reader)
         prompts = bench.prompts(folder, variant.reader)
-        segmenter = bind_segmenter(variant.step_rule, prompt_config(store), reader.table, variant.config.head.grade_end)
+        segmenter = marks.segmenter(variant.step_rule, prompt_config(store), reader.table, variant.config.head.grade_end)
         for rollout in bench.rollouts(folder, variant.reader):
             trace = cut(segmenter, prompts.of(rollout), rollout)
             found[f"{store.header.task}/{rollout.problem_id}", rollout.sample].append(_token_by_token(trace, rollout))

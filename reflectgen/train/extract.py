@@ -19,6 +19,7 @@ from statistics import fmean
 import numpy as np
 from torch import nn
 
+from reflectgen import marks
 from reflectgen.errors import InputError
 from reflectgen.metrics import Floats
 from reflectgen.model.fingerprint import fingerprint
@@ -26,7 +27,7 @@ from reflectgen.rollouts import Rollout, Store, read_shard
 from reflectgen.steps import TokenTable
 from reflectgen.train.features import Origin, Reading, States, StepFeatures, join
 from reflectgen.train.harvest import Reader, read_states, states_file, write_states
-from reflectgen.train.spans import Prompts, Trace, bind_segmenter, cut, prompt_config
+from reflectgen.train.spans import Prompts, Trace, cut, prompt_config
 
 Progress = Callable[[int, int], None]
 """Told how many traces are done, and of how many."""
@@ -68,7 +69,7 @@ class Extractor:
         rows = [row for shard in shards.values() for row in shard]
         _check_outcomes(store, rows)
         prompts = Prompts(store, self.table.tokenizer, data)
-        segmenter = bind_segmenter(origin.step_rule, origin.prompt, self.table, self.grade_end)
+        segmenter = marks.segmenter(origin.step_rule, origin.prompt, self.table, self.grade_end)
         cuts, folders = list[Trace](), list[Path]()
         for path, shard in shards.items():
             here = [cut(segmenter, prompts.of(row), row) for row in shard]

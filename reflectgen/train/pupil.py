@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from reflectgen import prompts, tasks, zoo
+from reflectgen import marks, prompts, tasks, zoo
 from reflectgen.config import GrpoConfig, HeadConfig, JointConfig, PromptConfig
-from reflectgen.errors import CapacityError, InputError, ModelError, OptionError
+from reflectgen.errors import CapacityError, InputError, ModelError
 from reflectgen.model.checkpoint import backbone_source
 from reflectgen.model.fingerprint import check_backbone
 from reflectgen.model.head import SPRMHead
@@ -22,7 +22,6 @@ from reflectgen.steps import Segmenter, TokenTable
 from reflectgen.tasks import hub
 from reflectgen.tasks.base import grade
 from reflectgen.train.outcomes import Examiner
-from reflectgen.train.spans import bind_segmenter
 from reflectgen.types import Problem
 
 
@@ -106,7 +105,7 @@ def examiner(config: GrpoConfig, pupil: Pupil) -> tuple[Examiner, PromptConfig]:
             problems=_problems(config, task, prompt, pupil),
             table=table,
             segmenter=_segmenter(pupil, prompt, table),
-            ends=_ends(pupil, prompt, table),
+            ends=marks.end_tokens(pupil.backbone.generation_config, pupil.tokenizer) | marks.stop_tokens(prompt, table),
             offset=pupil.head.config.offset if pupil.head else -1,
             pool=pupil.head.config.pool if pupil.head else "token",
         ),
@@ -138,17 +137,4 @@ def _segmenter(pupil: Pupil, prompt: PromptConfig, table: TokenTable) -> Segment
     """The head's step rule; without a head only the thinking tags matter."""
     if pupil.head is None:
         return Segmenter.bind("newline", prompt.tags, table)
-    return bind_segmenter(pupil.head.config.step_rule, prompt, table, pupil.head.config.grade_end)
-
-
-def _ends(pupil: Pupil, prompt: PromptConfig, table: TokenTable) -> frozenset[int]:
-    """Every token that ends a text: the model's ends of text, and those that contain the prompt's `stop`."""
-    configured = pupil.backbone.generation_config.eos_token_id
-    own = configured if isinstance(configured, list) else [configured]
-    ends = frozenset(token for token in [*own, pupil.tokenizer.eos_token_id] if token is not None)
-    if not prompt.stop:
-        return ends
-    stops = table.matching(lambda text: prompt.stop in text)
-    if not stops:
-        raise OptionError(f"No token of this vocabulary contains the stop text {prompt.stop!r}: choose a shorter one.")
-    return ends | stops
+    return marks.segmenter(pupil.head.config.step_rule, prompt, table, pupil.head.config.grade_end)

@@ -6,16 +6,15 @@ Positions are indices in the whole sequence, prompt and completion.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reflectgen import prompts, tasks
 from reflectgen.config import PromptConfig
 from reflectgen.errors import InputError
-from reflectgen.model.tokenizer import THINKING_TAGS
 from reflectgen.rollouts import Rollout, Store
-from reflectgen.steps import OFFICIAL, Segmenter, TokenTable, read_window
+from reflectgen.steps import Segmenter, read_window
 from reflectgen.train.features import Reading
 from reflectgen.train.labels import Problems
 
@@ -46,15 +45,6 @@ def cut(segmenter: Segmenter, prompt: Sequence[int], rollout: Rollout) -> Trace:
     forced = [(low + start, high + start) for low, high in rollout.forced_spans]
     spans = segmenter.steps([*prompt, *rollout.token_ids], start, forced)
     return Trace(tuple(prompt), rollout.token_ids, tuple(spans))
-
-
-def bind_segmenter(rule: str, prompt: PromptConfig, table: TokenTable, grade_end: bool) -> Segmenter:
-    """The rule as it is in decoding: the official ones look for the authors' tags, and what ends a reply ends no step."""
-    tags = THINKING_TAGS[0] if rule in OFFICIAL else prompt.tags
-    segmenter = Segmenter.bind(rule, tags, table, grade_end)
-    if not prompt.stop:
-        return segmenter
-    return replace(segmenter, tokens=segmenter.tokens - table.matching(lambda text: prompt.stop in text))
 
 
 class Prompts:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import stored
 
+from reflectgen import marks
 from reflectgen.config import PromptConfig
 from reflectgen.engine.pieces import PieceTokenizer
 from reflectgen.errors import InputError
 from reflectgen.rollouts import Rollout, prompt_hash
 from reflectgen.steps import TokenTable
 from reflectgen.train.features import Reading
-from reflectgen.train.spans import Prompts, Trace, bind_segmenter, cut
+from reflectgen.train.spans import Prompts, Trace, cut
 from reflectgen.types import Cost
 
 TAGS = PromptConfig(tags=("<think>", "</think>"))
@@ -50,7 +51,7 @@ def pieces(rule: str, prompt: PromptConfig, text: str, grade_end: bool = False) 
     tokenizer = PieceTokenizer([text])
     table = TokenTable(tokenizer)
     ids = tuple(tokenizer.encode(text))
-    trace = cut(bind_segmenter(rule, prompt, table, grade_end), (0, 0), rollout(token_ids=ids))
+    trace = cut(marks.segmenter(rule, prompt, table, grade_end), (0, 0), rollout(token_ids=ids))
     return [table.decode([*trace.prompt, *trace.completion][low:high]) for low, high in trace.spans]
 
 
@@ -73,8 +74,8 @@ def test_official_rules_look_for_the_authors_tags() -> None:
 def test_what_ends_a_reply_ends_no_step() -> None:
     text = "x\ny```\n"
     assert pieces("newline", PromptConfig(), text, grade_end=True) == ["x\n", "y```\n"]
-    fenced = bind_segmenter("newline", PromptConfig(stop="`\n"), TokenTable(PieceTokenizer([text])), False)
-    assert fenced.tokens == bind_segmenter("newline", PromptConfig(), TokenTable(PieceTokenizer([text])), False).tokens - {
+    fenced = marks.segmenter("newline", PromptConfig(stop="`\n"), TokenTable(PieceTokenizer([text])), False)
+    assert fenced.tokens == marks.segmenter("newline", PromptConfig(), TokenTable(PieceTokenizer([text])), False).tokens - {
         PieceTokenizer([text]).encode(text)[-1]
     }
 
@@ -82,7 +83,7 @@ def test_what_ends_a_reply_ends_no_step() -> None:
 def test_forced_tokens_end_nothing() -> None:
     tokenizer = PieceTokenizer()
     ids = tuple(tokenizer.encode("a b.\n\nc d.\n\n"))
-    segmenter = bind_segmenter("paper", PromptConfig(), TokenTable(tokenizer), False)
+    segmenter = marks.segmenter("paper", PromptConfig(), TokenTable(tokenizer), False)
     whole = cut(segmenter, (0,), rollout(token_ids=ids))
     forced = cut(segmenter, (0,), rollout(token_ids=ids, forced_spans=((0, len(ids) // 2),)))
     assert len(whole.spans) == 2 and len(forced.spans) == 1
