@@ -7,7 +7,6 @@ Shapes: B traces, S graded steps, D the backbone's width.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ class Extractor:
         cuts, folders = list[Trace](), list[Path]()
         for path, shard in shards.items():
             here = [cut(segmenter, prompts.of(row), row) for row in shard]
-            folders.append(self._folder(store, path, origin))
+            folders.append(self._folder(store, path, here))
             self._read(here, folders[-1], partial(_report, progress, len(cuts), len(rows)))
             cuts += here
         states = States(self.readings, lambda reading: read_states(folders, reading))
@@ -95,12 +94,12 @@ class Extractor:
             prompt=prompt_config(store),
         )
 
-    def _folder(self, store: Store, shard: Path, origin: Origin) -> Path:
-        """Where the states of a shard are kept, under a name made of all that they depend on."""
+    def _folder(self, store: Store, shard: Path, traces: Sequence[Trace]) -> Path:
+        """Where the states of a shard are kept, under a name made of all that they depend on: weights, tokens and steps."""
         dtype = str(next(self.backbone.parameters()).dtype)
-        made = [origin.backbone, dtype, origin.step_rule, origin.grade_end, origin.prompt.model_dump(mode="json")]
-        digest = blake2b(json.dumps(made).encode(), digest_size=10)
-        digest.update(shard.read_bytes())
+        digest = blake2b(f"{fingerprint(self.backbone)} {dtype}".encode(), digest_size=10)
+        for trace in traces:
+            digest.update(repr((trace.prompt, trace.completion, trace.spans)).encode())
         folder = self.cache or store.folder.with_name(f"{store.folder.name}-features")
         return folder / f"{shard.stem}-{digest.hexdigest()}"
 
