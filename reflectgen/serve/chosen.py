@@ -48,9 +48,11 @@ def choose(result: Result, n: int, stop: Sequence[str], grammar: Grammar, *, raw
     best = ranked(result)
     if best and best[0].finish == "failed":
         raise Fault("internal_error", "The engine failed while it thought about this request: ask again.")
-    distinct = list({one.token_ids: one for one in reversed(best)}.values())[::-1]
-    rest = [one for one in best if one not in distinct]
-    return [_choice(one, 0 if raw else reply_start(one, grammar), stop, grammar) for one in [*distinct, *rest][:n]]
+    firsts: dict[tuple[int, ...], Trajectory] = {}
+    for one in best:
+        firsts.setdefault(one.token_ids, one)
+    rest = [one for one in best if firsts[one.token_ids] is not one]
+    return [_choice(one, 0 if raw else reply_start(one, grammar), stop, grammar) for one in [*firsts.values(), *rest][:n]]
 
 
 def ranked(result: Result) -> list[Trajectory]:

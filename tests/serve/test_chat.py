@@ -86,6 +86,13 @@ async def test_n_answers_are_the_best_distinct_ones_first() -> None:
     assert [choice["index"] for choice in told["choices"]] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("select", "answer"), [("majority", "5"), ("sprm", "4")])
+async def test_the_chosen_answer_is_told_first_though_a_twin_of_it_is_worth_least(select: str, answer: str) -> None:
+    told = await ask({"reflectgen": {"k": 3, "select": select}}, scripts=[POOR, GOOD, POOR])
+    assert told["reflectgen"]["answer"] == answer
+    assert told["choices"][0]["message"]["content"] == f"So \\boxed{{{answer}}}"
+
+
 async def test_a_budget_is_for_all_branches_together() -> None:
     for field in ("max_completion_tokens", "max_tokens"):
         told = await ask({field: 20})
