@@ -19,13 +19,14 @@ from reflectgen.config.joint import (
 )
 from reflectgen.config.model import INSTRUCTION, Blend, HeadConfig, PromptConfig, ReflectiveConfig
 from reflectgen.config.retrofit import HeadOptions, RetrofitConfig, RetrofitStage
-from reflectgen.config.sampling import EFFORTS, Effort, Efforts, Sampling
+from reflectgen.config.sampling import COLDEST, EFFORTS, Effort, Efforts, Sampling
 from reflectgen.config.serve import ServeConfig
 from reflectgen.config.stages import STAGES, Recipe
 from reflectgen.config.study import StudyConfig, StudySampling
 from reflectgen.config.supervised import BackboneConfig, CorpusConfig, OptimizerConfig, SPRConfig, SupervisedConfig
 
 __all__ = [
+    "COLDEST",
     "EFFORTS",
     "INSTRUCTION",
     "STAGES",

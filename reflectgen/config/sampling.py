@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reflectgen.config.base import Config
+
+COLDEST = 1e-6
+"""Least temperature that logits are divided by: less is nothing in 32 bits."""
 
 
 class Sampling(Config):
     """How tokens are drawn. Defaults are the authors'."""
 
     temperature: float = Field(0.6, ge=0)
-    """Divides the logits; 0 takes the most likely token."""
+    """Divides the logits; 0 takes the most likely token, and so does what is too small to divide by (`COLDEST`)."""
     top_p: float = Field(0.95, gt=0, le=1)
     """Draw from the smallest set of tokens with at least this probability."""
     top_k: int = Field(0, ge=0)
@@ -22,6 +25,11 @@ class Sampling(Config):
     """Longest thinking, in tokens."""
     answer_tokens: int = Field(512, ge=1)
     """Longest reply after the thinking, in tokens."""
+
+    @field_validator("temperature")
+    @classmethod
+    def _divisor(cls, temperature: float) -> float:
+        return temperature if temperature >= COLDEST else 0.0
 
 
 class Effort(Config):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflectgen.config import Effort, ServeConfig
+from reflectgen.config import COLDEST, Effort, ServeConfig
 from reflectgen.errors import unknown
 from reflectgen.reflector import AUTO, Options, Prepared, Reflector
 from reflectgen.search import STRATEGIES
@@ -148,7 +148,7 @@ def _thinkings(effort: Effort, knobs: Knobs, wanted: Wanted, budget: int | None)
         if asked < wanted.n:
             raise Fault("invalid_value", f"{asked} thinkings cannot give {wanted.n} answers: ask for fewer.", param="n")
         return asked
-    alike = knobs.temperature == 0 and knobs.reflectgen.strategy is None
+    alike = knobs.temperature is not None and knobs.temperature < COLDEST and knobs.reflectgen.strategy is None
     k = max(wanted.n, 1 if alike else effort.k)
     return k if budget is None else min(k, budget)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
@@ -145,9 +145,19 @@ async def _graded(request: Request, model: str | None, pairs: Pairs, kind: str, 
 async def _grade(service: Service, pairs: Pairs) -> Sequence[GradedText]:
     place = service.admission.enter()
     try:
-        return await place.run(lambda: asyncio.gather(*(service.model.ascore_text(*pair) for pair in pairs)))
+        return await place.run(lambda: _together([service.model.ascore_text(*pair) for pair in pairs]))
     finally:
         place.leave()
+
+
+async def _together(works: Sequence[Coroutine[Any, Any, GradedText]]) -> Sequence[GradedText]:
+    """What all `works` return; where one fails the others are given up."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _whole(graded: GradedText) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -229,6 +230,40 @@ async def test_halted_branches_keep_their_seats_where_a_pass_has_fewer_rows() ->
     assert costs == [len(PROMPTS[2]) - 1 + 6] * 2
     assert texts[0] == texts[1]
     assert occupancies[0] > 0.7 and 0 < occupancies[1] <= 6 / 256
+
+
+async def test_traces_to_be_graded_leave_branches_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = engine()
+    seen: list[int] = []
+
+    def graded(*_: Any) -> tuple[()]:
+        seen.append(local.forward_passes)
+        time.sleep(0.02)
+        return ()
+
+    monkeypatch.setattr("reflectgen.engine.local.engine.grade_trace", graded)
+    (branch,) = local.branches(PROMPTS[0], 1, Sampling(max_tokens=200, answer_tokens=4, temperature=1.0), seed=1)
+    while not branch.ids:
+        await asyncio.sleep(0)
+    await asyncio.gather(*(local.score(PROMPTS[0], [5, 6]) for _ in range(5)), branch.ended())
+    assert len(seen) == 5
+    before_the_end = [passes for passes in seen if passes < local.forward_passes]
+    assert before_the_end == sorted(set(before_the_end))  # none right after another
+    await local.close()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-7, 1e-50])
+async def test_a_temperature_of_nearly_nothing_draws_the_most_likely_tokens(temperature: float) -> None:
+    assert await _greedy(temperature) == await _greedy(0.0)
+
+
+async def _greedy(temperature: float) -> list[int]:
+    local = engine()
+    sampling = Sampling(max_tokens=12, answer_tokens=4, temperature=temperature)
+    (ids,) = await tokens_of(branches := local.branches(PROMPTS[0], 1, sampling, seed=1))
+    await local.close()
+    assert branches[0].finish != "failed"
+    return ids
 
 
 def test_a_budget_that_is_too_small_is_told_one_that_is_not() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 from engine import tiny_reflective
 from engine.contract import assert_equal_steps
@@ -14,7 +15,7 @@ from engine.tiny_reflective import CONTEXT, grammar, model
 
 from reflectgen.config import Sampling
 from reflectgen.engine.branch import Branch
-from reflectgen.engine.grading import ROWS, measure
+from reflectgen.engine.grading import ROWS, grade_trace, measure
 from reflectgen.engine.naive import NaiveEngine
 from reflectgen.engine.sampling import uniforms
 from reflectgen.errors import CapacityError
@@ -59,6 +60,19 @@ async def test_at_offset_0_the_head_reads_at_the_step_token() -> None:
         graded = naive.model.grade(reread(naive, branch).hidden_states[-2][0])  # (T,)
         for step in branch.steps:
             assert step.logit == pytest.approx(graded[len(PROMPT) + step.token_span[1] - 1].item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(tiny_models.CONFIGS))
+@pytest.mark.parametrize("piece", [1, 7, 16])
+def test_a_long_trace_is_read_in_pieces(name: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    reflective, rules = model(name), grammar()
+    ids = tiny_reflective.TOKENIZER.encode("First 1.\n\nThen 2, and then 3.\n\nSo it is 3.\n\n")
+    for prompt in (PROMPT, []):
+        monkeypatch.setattr("reflectgen.engine.grading.PIECE", 10_000)
+        whole = grade_trace(reflective, rules, prompt, ids)
+        monkeypatch.setattr("reflectgen.engine.grading.PIECE", piece)
+        assert len(whole) == 3
+        assert_equal_steps(grade_trace(reflective, rules, prompt, ids), whole)
 
 
 @pytest.mark.parametrize("offset", [-1, 0])

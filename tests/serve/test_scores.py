@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from serve.rig import GOOD, POOR, calling, fault, serving
 
 from reflectgen.engine.scripted import ScriptedEngine
+from reflectgen.types import Step
 
 PROMPT = "What is 2 + 2?<think>"
 RIGHT, WRONG = ("Two and two.\n\nThat is 4.\n\n</think>", "Two and two.\n\nThat is 5.\n\n</think>")
@@ -84,6 +87,23 @@ async def test_a_batch_has_limits_and_takes_a_place() -> None:
             place.leave()
             assert (await client.post("/pooling", json=asked)).status_code == 200
             assert "reflectgen_step_score_count 3.0" in (await client.get("/metrics")).text
+
+
+async def test_where_one_text_is_wrong_none_is_graded_behind_the_answer() -> None:
+    with serving() as served:
+        graded: list[int] = []
+
+        async def slow(prompt: Sequence[int], completion: Sequence[int], forced: Any = ()) -> tuple[Step, ...]:
+            await asyncio.sleep(0.2)
+            graded.append(len(completion))
+            return ()
+
+        served.model.engine.score = slow  # type: ignore[method-assign]
+        async with calling(served) as client:
+            asked = {"model": "scripted", "input": [{"prompt": PROMPT, "completion": RIGHT}, {"prompt": ""}]}
+            assert (await client.post("/v1/score", json=asked)).status_code == 400
+            await asyncio.sleep(0.4)
+        assert (served.admission.live, graded) == (0, [])
 
 
 async def test_without_a_head_there_are_no_scores() -> None:

@@ -77,6 +77,9 @@ class LocalEngine:
         self.planner = Planner(self.seating)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reflectgen-local")
         self._driver: asyncio.Task[None] | None = None
+        self._scoring = asyncio.Lock()
+        self._owed = 0.0
+        """Seconds that given traces took of the computing thread, and branches have not had since."""
 
     # -- the contract --------------------------------------------------------------------------------------------
 
@@ -120,13 +123,24 @@ class LocalEngine:
     async def score(
         self, prompt: Sequence[int], completion: Sequence[int], forced: Sequence[tuple[int, int]] = ()
     ) -> tuple[Step, ...]:
-        """The graded steps of a given trace; see `Engine.score`."""
+        """The graded steps of a given trace; see `Engine.score`.
+
+        One trace is read at a time, and while branches are decoded they get as much of the machine as the traces do.
+        """
         if len(prompt) + len(completion) > self.context:
             raise CapacityError(
                 f"The trace has {len(prompt) + len(completion)} tokens, the engine's context {self.context}: shorten it."
             )
         trace = tuple(prompt), tuple(completion), tuple(forced)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
+        loop = asyncio.get_running_loop()
+        async with self._scoring:
+            if self._driver is not None and not self._driver.done():
+                await asyncio.wait({self._driver}, timeout=self._owed)
+            began = loop.time()
+            try:
+                return await loop.run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
+            finally:
+                self._owed = loop.time() - began
 
     async def close(self) -> None:
         """Cancel what is live or waiting and free the cache; a branch that is grown or goes on after this fails."""
