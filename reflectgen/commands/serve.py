@@ -85,28 +85,31 @@ def serve(
         },
         "The limits",
     )  # fmt: skip
-    keys, listener = _place(host, port, api_key_file, effort)
+    origins = allow_origin or []
+    keys, listener = _place(host, port, api_key_file, effort, origins)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
         allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
     )  # fmt: skip
     with listener:
         shown = {"name": name or model, "limits": limits, "effort": effort, "log_texts": log_texts}
-        _serve(loading, listener, keys, allow_origin or [], shown)
+        _serve(loading, listener, keys, origins, shown)
 
 
-def _place(host: str, port: int, key_file: Path | None, effort: str) -> tuple[Keys, socket]:
+def _place(host: str, port: int, key_file: Path | None, effort: str, origins: list[str]) -> tuple[Keys, socket]:
     """The keys and the listening socket: what can be wrong before a model is loaded."""
     try:
         from reflectgen.serve.server import bind
     except ModuleNotFoundError as error:
         raise OptionError(f"Serving needs the package {error.name}: pip install 'reflectgen[serve]'.") from None
     from reflectgen.errors import unknown
+    from reflectgen.serve.door import check_origins
     from reflectgen.serve.efforts import EFFORTS
     from reflectgen.serve.keys import Keys
 
     if effort not in EFFORTS:
         raise unknown("effort", effort, EFFORTS)
+    check_origins(origins)
     keys = Keys([]) if key_file is None else Keys.read(key_file)
     return keys, bind(host, port, keys=bool(keys))
 

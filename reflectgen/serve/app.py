@@ -35,11 +35,12 @@ def application(service: Service, keys: Keys, origins: Sequence[str] = ()) -> AS
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
-    if origins:
-        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     for kind, told in TOLD.items():
         app.add_exception_handler(kind, told)
-    return Door(app, service, keys, origins)
+    door = Door(app, service, keys, origins)
+    if not origins:
+        return door
+    return CORSMiddleware(door, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
 
 
 async def _library(request: Request, error: Exception) -> Response:

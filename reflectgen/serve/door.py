@@ -15,6 +15,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reflectgen.errors import OptionError
 from reflectgen.serve.answer import json_response
 from reflectgen.serve.faults import KINDS, Fault, unforeseen
 from reflectgen.serve.keys import Keys
@@ -27,6 +28,7 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Names by which a service on loopback may be called: any other is a page that had its name point here."""
 GONE = KINDS["client_closed_request"][0]
 PORT = re.compile(r":\d+$")
+ORIGIN = re.compile(r"https?://[^/*\s]+")
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 HEADERS = {
     "cache-control": "no-store",
@@ -37,6 +39,13 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 """Added to every response that does not say otherwise."""
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Raise `OptionError` for what no page has as its origin."""
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise OptionError(f"'{origin}' is no web origin: give scheme and host alone, e.g. https://app.example.")
 
 
 class Door:
@@ -51,7 +60,7 @@ class Door:
         assert scope["type"] == "http", "the server offers nothing else"
         visit = _Visit(scope, send)
         try:
-            self._check(scope["method"], scope["path"], Headers(scope=scope))
+            self._check(scope["path"], Headers(scope=scope))
             await self._app(scope, await self._body(scope, receive), visit.send)
         except Fault as fault:
             await visit.refuse(fault, receive)
@@ -62,7 +71,7 @@ class Door:
             self._service.metrics.answered(visit.route, visit.status)
             log.info("request", extra={"fields": visit.line()})
 
-    def _check(self, method: str, path: str, headers: Headers) -> None:
+    def _check(self, path: str, headers: Headers) -> None:
         """Raise a `Fault` for whoever may not ask."""
         host = headers.get("host", "")
         if not self._keys and PORT.sub("", host) not in LOCAL:
@@ -70,7 +79,7 @@ class Door:
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host and origin not in self._origins:
             raise Fault("forbidden", "Pages of other origins may not ask: allow theirs with --allow-origin.")
-        public = path in OPEN or path.startswith("/viewer/") or (method == "OPTIONS" and origin in self._origins)
+        public = path in OPEN or path.startswith("/viewer/")
         given = headers.get("authorization", "").encode("latin-1")
         if self._keys and not public and not self._keys.open(given):
             message = "The API key is wrong." if given else "An API key is needed: send it as 'Authorization: Bearer KEY'."

@@ -100,8 +100,14 @@ class Job:
     async def _search(self) -> None:
         service, prepared = self._service, self.ask.prepared
         observed = replace(prepared, request=replace(prepared.request, observe=self._observe))
-        with service.shown(self):
-            self.result = result = await service.model.acarry_out(observed)
+        try:
+            with service.shown(self):
+                self.result = result = await service.model.acarry_out(observed)
+        except BaseException:
+            if self._tree is not None:
+                self.about |= {"tokens": self._tree.cost.tokens_generated}
+                service.metrics.abandoned(self._tree)
+            raise
         self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         self.usage = usage(result, self.choices, len(prepared.request.prompt))
         self.about |= {"tokens": result.cost.tokens_generated, "prompt_tokens": self.usage.prompt}

@@ -16,8 +16,9 @@ from prometheus_client import (
     generate_latest,
 )
 
+from reflectgen.engine.tree import Tree
 from reflectgen.reflector import GradedText
-from reflectgen.types import Result, Step
+from reflectgen.types import Cost, Result, Step
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -66,23 +67,29 @@ class Metrics:
         """A search came to its result, so long after the request came."""
         self._efforts.labels(effort).inc()
         self._answer.observe(seconds)
-        cost = result.cost
-        for kind, tokens in (
-            ("generated", cost.tokens_generated),
-            ("prefilled", cost.tokens_prefilled),
-            ("scored", cost.tokens_scored),
-        ):
-            self._tokens.labels(kind).inc(tokens)
-        for finish, count in Tally(one.finish for one in result.trajectories).items():
-            self._branches.labels(finish).inc(count)
+        self._spent(result.cost, [one.finish for one in result.trajectories])
         for one in result.trajectories:
             self._score(one.steps)
+
+    def abandoned(self, tree: Tree) -> None:
+        """A search was given up, which had come so far."""
+        self._spent(tree.cost, [branch.finish or "cancelled" for branch in list(tree.branches)])
 
     def graded(self, texts: Sequence[GradedText]) -> None:
         """Given texts were graded."""
         self._tokens.labels("prefilled").inc(sum(text.tokens for text in texts))
         for text in texts:
             self._score(text.steps)
+
+    def _spent(self, cost: Cost, finishes: Sequence[str]) -> None:
+        for kind, tokens in (
+            ("generated", cost.tokens_generated),
+            ("prefilled", cost.tokens_prefilled),
+            ("scored", cost.tokens_scored),
+        ):
+            self._tokens.labels(kind).inc(tokens)
+        for finish, count in Tally(finishes).items():
+            self._branches.labels(finish).inc(count)
 
     def _score(self, steps: Sequence[Step]) -> None:
         for step in steps:

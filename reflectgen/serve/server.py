@@ -131,9 +131,9 @@ class PatientProtocol(H11Protocol):
             self._relax()
 
     def on_response_complete(self) -> None:
-        """The client may ask again."""
-        super().on_response_complete()
+        """The client may ask again; what it has asked already begins here."""
         self._expect()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from serve.rig import ASKED, KEY, calling, fault, serving
 
+from reflectgen.errors import OptionError
 from reflectgen.serve import logs
+from reflectgen.serve.door import check_origins
 from reflectgen.serve.service import Service
 
 PATH = "/v1/chat/completions"
@@ -87,7 +89,17 @@ async def test_pages_of_other_origins_may_not_ask_unless_they_are_allowed(servic
         assert (await client.options(PATH, headers=preflight)).status_code == 200
         answer = await client.post(PATH, json=ASKED, headers={**other, "authorization": f"Bearer {KEY}"})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://app.example")
-        assert (await client.options(PATH, headers=preflight | {"origin": "https://x.example"})).status_code == 403
+        refusal = await client.post(PATH, json=ASKED, headers=other)  # a page can read why
+        assert (refusal.status_code, refusal.headers["access-control-allow-origin"]) == (401, "https://app.example")
+        answer = await client.options(PATH, headers=preflight | {"origin": "https://x.example"})
+        assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (400, None)
+
+
+@pytest.mark.parametrize("origin", ["*", "https://app.example/", "app.example", "https://*.example"])
+def test_what_no_page_has_as_its_origin_is_refused(origin: str) -> None:
+    check_origins(["https://app.example", "http://localhost:3000"])
+    with pytest.raises(OptionError, match="is no web origin: give scheme and host alone"):
+        check_origins([origin])
 
 
 async def test_browsers_are_kept_careful(service: Service) -> None:

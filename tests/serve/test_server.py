@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import time
@@ -30,18 +31,25 @@ def wait(service: Service, live: int, seconds: float = 10) -> None:
         time.sleep(0.005)
 
 
+def address(url: str) -> tuple[str, int]:
+    """Where a service listens."""
+    host, port = url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def posted(asked: dict[str, Any], *headers: str) -> bytes:
+    """A chat as it is sent."""
+    body = json.dumps(asked).encode()
+    given = ("host: localhost", "content-type: application/json", f"content-length: {len(body)}", *headers)
+    return "\r\n".join((f"POST {PATH} HTTP/1.1", *given, "", "")).encode() + body
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_whoever_goes_away_is_thought_about_no_longer(streamed: bool) -> None:
     with serving([LONG], slow=True) as service, listening(service) as (_, url), httpx.Client(base_url=url) as client:
-        asked = ASKED | {"stream": streamed}
-        if streamed:
-            with client.stream("POST", PATH, json=asked) as answer:
-                lines = answer.iter_lines()
-                assert next(lines)
-                wait(service, live=1)
-        else:
-            with pytest.raises(httpx.ReadTimeout):
-                client.post(PATH, json=asked, timeout=0.2)
+        with socket.create_connection(address(url)) as connection:
+            connection.sendall(posted(ASKED | {"stream": streamed}))
+            wait(service, live=1)
         wait(service, live=0)
         counted = f'reflectgen_requests_total{{code="499",route="{PATH}"}} 1.0'
         end = time.monotonic() + 10
@@ -49,6 +57,31 @@ def test_whoever_goes_away_is_thought_about_no_longer(streamed: bool) -> None:
             assert time.monotonic() < end
             time.sleep(0.005)
         assert client.get("/readyz").status_code == 200
+
+
+def test_what_was_written_for_who_went_away_is_counted() -> None:
+    with serving([LONG], slow=True) as service, listening(service) as (_, url), httpx.Client(base_url=url) as client:
+        asked = ASKED | {"stream": True, "reflectgen": {"stream_steps": True}}
+        with client.stream("POST", PATH, json=asked) as answer:
+            lines = answer.iter_lines()
+            while '"type":"step"' not in next(lines):
+                pass
+        wait(service, live=0)
+        text = client.get("/metrics").text
+        (generated,) = re.findall(r'reflectgen_tokens_total\{kind="generated"\} ([\d.]+)', text)
+        assert float(generated) > 2
+        assert 'reflectgen_branches_total{finish="cancelled"} 2.0' in text
+        assert "reflectgen_time_to_answer_seconds_count 0.0" in text
+
+
+def test_who_asks_again_before_the_answer_is_not_cut_off() -> None:
+    with serving([LONG], slow=True, receive=1) as service, listening(service) as (_, url):
+        asked = ASKED | {"reasoning_effort": "none", "max_completion_tokens": 150}
+        with socket.create_connection(address(url)) as connection:
+            connection.settimeout(60)
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n" + posted(asked, "connection: close"))
+            told = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert told.count(b"HTTP/1.1 200") == 2 and b"chat.completion" in told
 
 
 def test_whoever_waits_and_goes_away_leaves_the_queue() -> None:
@@ -104,8 +137,7 @@ async def test_what_is_not_over_within_the_grace_is_told_so(again: bool) -> None
 
 def test_a_head_that_drips_is_not_waited_for() -> None:
     with serving(receive=1) as service, listening(service) as (_, url):
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
+        with socket.create_connection(address(url)) as connection:
             connection.settimeout(10)
             began = time.monotonic()
             closed = False
@@ -119,7 +151,7 @@ def test_a_head_that_drips_is_not_waited_for() -> None:
                 except OSError:
                     closed = True
             assert closed and 0.9 < time.monotonic() - began < 5
-        with socket.create_connection((host, int(port))) as connection:
+        with socket.create_connection(address(url)) as connection:
             connection.settimeout(10)
             head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
             connection.sendall(head)
@@ -146,10 +178,10 @@ async def test_metrics_say_what_happened() -> None:
     with serving(slow=True) as service:
         async with calling(service) as client:
             asking = asyncio.create_task(client.post(PATH, json=ASKED))
-            while service.admission.live < 1:
+            during = ""
+            while not asking.done() and "reflectgen_live_branches 2.0" not in during:
                 await asyncio.sleep(0.005)
-            await asyncio.sleep(0.05)
-            during = (await client.get("/metrics")).text
+                during = (await client.get("/metrics")).text
             await asking
             await client.post(PATH, json=ASKED | {"reflectgen": {"strategy": "beam", "k": 4, "settings": {"expand": 2}}})
             await client.post(PATH, json={})
