@@ -7,7 +7,8 @@ Extraction is a table of readers, `EXTRACTORS`. What counts as equal, in the ord
    rational numbers, and 0.333 is not 1/3. A unit may be left out on either side; where both sides name a unit that is known
    here, they must agree (`5 cm` is not `5 m`). A percentage is what stands before its sign, or a hundredth of it where the
    other side has no sign: `50%` equals `50` and `0.5`.
-3. The same in another form (`reflectgen.forms`): `x = 5` equals its value, `4\pi cm` equals `4\pi`, and `x > 3` the interval.
+3. The same in another form (`reflectgen.forms`): `x = 5` and `There are 5` equal their value, `4\pi cm` equals `4\pi`, and
+   `x > 3` the interval.
 4. The same formula in math-verify's opinion (`reflectgen.symbolic`), asked only where one side is neither a number nor
    words. A list without brackets is a set, and letters compare without case there; a number stands for the exact fraction
    that it is, so 1.414214 is not \sqrt{2}.
@@ -37,6 +38,8 @@ LONGEST = 2_000
 
 _BOX = re.compile(r"\\{1,2}(?:boxed|fbox)\s{0,9}\{")
 _BRACES = re.compile(rf"(?P<box>{_BOX.pattern})|\\.|(?P<open>\{{)|(?P<close>\}})", re.DOTALL)
+_FACTOR = re.compile(r"(?:\\[, ]|\\cdot)? ?\\(?:pi|sqrt ?(?:\{[^{}]*\}|\d))(?![A-Za-z])")
+_SUM = re.compile(r"(?<=.)[+-]")
 _DIGITS = r"(?:\d{1,3}(?:(?:,|\{,\}|\\,)\d{3})+(?!\d)|\d+)"
 _NUMBERS = re.compile(
     rf"""(?P<sign>(?<![\w)\]}}])[-+\u2212]\s?)?(?:\\?[$€£¥]\s?)?
@@ -56,12 +59,17 @@ _CHOICE = re.compile(
 _LETTER = re.compile(r"\W{0,20}(?:(?:text|mathrm|mathbf|textbf)\W{1,5})?([A-Ja-j])\W{0,20}")
 _BRACKETED = re.compile(r"\(([A-J])\)")
 _STATED = re.compile(r"(?i:\banswer\s{1,5}is)(?i:\s{1,5}that\b)?[\s:*]{0,9}(?P<is>[^\n]+)|\#{4}\s{0,9}(?P<hash>[^\n]+)")
+_ANNOUNCED = re.compile(r"(?i:\banswer)\*{0,2}:[\s*]{0,9}")
+_HEADING = re.compile(r"(?i:\banswer)[\s:*]{0,9}\Z")
 _SENTENCE = re.compile(r"[.!?]\**\s+[A-Z]")
 _PROSE = re.compile(r"[A-Za-z]{2}")
 
 
 def boxed(text: str) -> str | None:
-    r"""Content of the `\boxed{}` or `\fbox{}` that opens last among those that close; braces within it may nest."""
+    r"""Content of the `\boxed{}` or `\fbox{}` that opens last among those that close; braces within it may nest.
+
+    A factor that stands right behind it, as in `\boxed{2}\pi`, belongs to it.
+    """
     best, best_start, opened = None, -1, list[int]()
     first = _BOX.search(text)
     for token in _BRACES.finditer(text, first.start()) if first else ():
@@ -72,8 +80,15 @@ def boxed(text: str) -> str | None:
         elif token["close"] and opened:
             start = opened.pop()
             if start > best_start:
-                best, best_start = text[start : token.start()].strip(), start
+                best, best_start = _whole(text[start : token.start()].strip(), _FACTOR.match(text, token.end())), start
     return best
+
+
+def _whole(content: str, factor: re.Match[str] | None) -> str:
+    """The content of a box times the factor behind it."""
+    if factor is None:
+        return content
+    return f"({content}){factor[0]}" if _SUM.search(content) else f"{content}{factor[0]}"
 
 
 def number(text: str) -> str | None:
@@ -108,14 +123,28 @@ def exact(text: str) -> str | None:
 
 
 def stated(text: str) -> str | None:
-    """What follows the last "answer is" or "####", up to the end of its sentence; of prose there, its last number."""
-    last = _last(_STATED, text)
-    if last is None:
-        return None
-    phrase = _SENTENCE.split(last["is"] or last["hash"], maxsplit=1)[0].rstrip().rstrip(".*").strip()
+    """What follows "Answer:" in the last line, or is the line below it; else what follows the last "answer is" or "####".
+
+    It ends with its sentence; of prose there, it is the last number.
+    """
+    said = _closing(text)
+    if said is None:
+        last = _last(_STATED, text)
+        said = (last["is"] or last["hash"]) if last else ""
+    phrase = _SENTENCE.split(said, maxsplit=1)[0].rstrip().rstrip(".*").strip()
     if _PROSE.match(phrase):
         return number(phrase) or phrase
     return phrase or None
+
+
+def _closing(text: str) -> str | None:
+    """What the last line says as the answer; None where it says "answer is", or nothing."""
+    above, _, line = text.rstrip().rpartition("\n")
+    if _STATED.search(line):
+        return None
+    if announced := _last(_ANNOUNCED, line):
+        return line[announced.end() :]
+    return line if _HEADING.search(above.rstrip()[-20:]) else None
 
 
 def auto(text: str) -> str | None:
@@ -146,6 +175,7 @@ _SIGNS = {
     "−": "-", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "，": ",", "。": ".", "：": ":", "（": "(", "）": ")",  # noqa: RUF001
     "×": "\\times ", "·": "\\cdot ", "÷": "/", "π": "\\pi ", "∞": "\\infty ", "≤": "\\le ", "≥": "\\ge ", "²": "^2", "³": "^3",  # noqa: RUF001
     "±": "\\pm ", "∪": "\\cup ", "∈": "\\in ", "≠": "\\ne ", "∅": "\\emptyset ", "⁄": "/", "√": "\\sqrt ",  # noqa: RUF001
+    "≈": "\\approx ", "⟨": "\\langle ", "⟩": "\\rangle ",
 }  # fmt: skip
 
 
@@ -169,6 +199,16 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=\d)(?:\{,\}|\\,)(?=\d{3})", ","),
         (r"(?<!\\)\\(?:quad|qquad|[,;:> ])|~", " "),
         (r"(?<!\\)\\([%$#])", r"\1"),
+        (r"^(?:\$([^$]+)\$|\\\((.+?)\\\)) ([A-Za-z ]+)$", r"\1\2 \3"),
+        (r"\{:\}", ":"),
+        (r"^ ?\\approx(?![A-Za-z]) ?", ""),
+        (r"\\langle(?![A-Za-z])", "("),
+        (r"\\rangle(?![A-Za-z])", ")"),
+        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
+        (r"\\log_(?:\{e\}|e)(?![A-Za-z])", r"\\ln "),
+        (r"(?<=\d)\s*[Aa]\.?\s?[Mm]\.?\s*$", " am"),
+        (r"(?<=\d)\s*[Pp]\.?\s?[Mm]\.?\s*$", " pm"),
+        (r":00 (?=[ap]m$)", " "),
         (r"\\[dtc]frac", r"\\frac"),
         (r"\\(le|ge|ne)q(?:slant)?(?![A-Za-z])", r"\\\1"),
         (r"<=", r"\\le "),
@@ -191,7 +231,6 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _EDGES = re.compile(r'^(?:\*\*|[\s,;:`"])+|(?:\*\*|[\s`"]|(?<!\\)[.,;:])+$')
 _DELIMITED = re.compile(r"\$\$?((?:[^$\\]|\\.)*)\$\$?|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _PARENTHESES = re.compile(r"\(([^(),\[\]{}]*)\)")
-_WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 
 
 def normalise(text: str) -> str:
@@ -203,7 +242,7 @@ def normalise(text: str) -> str:
     text = _bare(text)
     if enclosed := _PARENTHESES.fullmatch(text):
         text = enclosed[1]
-    return text.casefold() if len(text) > 1 and _WORDS.fullmatch(text) else text
+    return forms.cased(text)
 
 
 def _bare(text: str) -> str:
@@ -260,7 +299,7 @@ def canonical(answer: str) -> str:
 
 def _is_formula(*texts: str) -> bool:
     """Whether math-verify may know more: one of `texts` is neither a number nor words, none a sentence or half a formula."""
-    plain = all(_WORDS.fullmatch(text) or looks_numeric(text) for text in texts)
+    plain = all(forms.WORDS.fullmatch(text) or looks_numeric(text) for text in texts)
     return not plain and not any(_SENTENCES.search(text) or text.count("{") != text.count("}") for text in texts)
 
 

@@ -32,7 +32,7 @@ _FRACTION = re.compile(r"\\frac\{([+-]?\d+)\}\{(\d+)\}(?![A-Za-z](?![A-Za-z]))",
 _NAMES = {
     "dollar": "$", "euro": "€", "pound": "£", "percent": "%", "degree": "°", "millimeter": "mm", "centimeter": "cm",
     "meter": "m", "kilometer": "km", "inche": "in", "inch": "in", "foot": "ft", "feet": "ft", "mile": "mi", "gram": "g",
-    "kilogram": "kg", "liter": "L", "second": "s", "sec": "s", "minute": "min", "hour": "h", "hr": "h",
+    "kilogram": "kg", "liter": "L", "second": "s", "sec": "s", "minute": "min", "hour": "h", "hr": "h", "radian": "rad",
 }  # fmt: skip
 _SYMBOLS = frozenset({*_NAMES.values(), "¥", "°C", "°F", "mg", "ml", "am", "pm"})
 

@@ -11,7 +11,8 @@ from reflectgen.config import STAGES, HeadConfig, JointConfig, StudyConfig, load
 
 FOUND = sorted((scale.ROOT / "recipes").glob("*/*.yaml"))
 STUDIES = [path for path in FOUND if path.name == "study.yaml"]
-RECIPES = [path for path in FOUND if path not in STUDIES]
+EVALUATIONS = [path for path in FOUND if path.name.startswith("eval-")]  # tests/test_evaluation_recipes.py
+RECIPES = [path for path in FOUND if path not in (*STUDIES, *EVALUATIONS)]
 
 
 def name(path: Path) -> str:

@@ -15,8 +15,28 @@ FAULT = 1
 """Exit code of a check that found something."""
 
 
+def _by_recipe(context: typer.Context, path: Path | None) -> Path | None:
+    """Have the keys of the recipe stand in for options that are not given."""
+    from reflectgen.config import EvalConfig, load_recipe
+
+    if path is not None and not context.resilient_parsing:
+        context.default_map = load_recipe(EvalConfig, path).options()
+    return path
+
+
 def evaluate(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the cells; a run needs one.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            is_eager=True,
+            callback=_by_recipe,
+            help="YAML recipe, whose keys are these options; an option beside it has the last word.",
+        ),
+    ] = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", rich_help_panel=TASK, help="Name of a task; seen from --data by default.")
     ] = None,
@@ -83,6 +103,7 @@ def evaluate(
     top_p: opt.TopP = None,
     top_k: opt.TopK = None,
     max_tokens: opt.MaxTokens = None,
+    answer_tokens: opt.AnswerTokens = None,
     model: opt.Model = "tiny",
     head: opt.Head = None,
     prm: opt.PRM = None,
@@ -101,6 +122,7 @@ def evaluate(
         --strategy best_of_n,adaptive,pruned:rule=prefix,keep=.25
     reflectgen eval --data test.jsonl -m my-model/ --strategy best_of_n,beam \\
         --select sprm,weighted --k 8,32 --seeds 3 -o runs/eval
+    reflectgen eval --config recipes/metastone-s1-1.5b/eval-aime24.yaml -o runs/aime24
     reflectgen report runs/eval --plot frontier
 
     Every strategy, selector, k and seed is a cell of --output. Thinkings are
@@ -133,7 +155,9 @@ def evaluate(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
         allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
     )  # fmt: skip
-    sampling = Options(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    sampling = Options(
+        temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens, answer_tokens=answer_tokens
+    )  # fmt: skip
     if dry_run:
         return print_preview(source, {**loading, "step_rule": step_rule}, asked, sampling, as_json=as_json)
     if output is None:

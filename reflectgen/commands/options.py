@@ -131,6 +131,9 @@ TopK = Annotated[
 MaxTokens = Annotated[
     int | None, typer.Option(rich_help_panel=SAMPLING, help="Longest thinking, in tokens; 4096, or what the context holds.")
 ]
+AnswerTokens = Annotated[
+    int | None, typer.Option(rich_help_panel=SAMPLING, help="Longest reply after a thinking, in tokens; 512.")
+]
 JSONOutput = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -37,6 +37,7 @@ def rollout(
     top_p: opt.TopP = None,
     top_k: opt.TopK = None,
     max_tokens: opt.MaxTokens = None,
+    answer_tokens: opt.AnswerTokens = None,
     model: opt.Model = "tiny",
     head: opt.Head = None,
     prm: opt.PRM = None,
@@ -62,7 +63,9 @@ def rollout(
     from reflectgen.evaluate.chunks import Share
     from reflectgen.reflector import Options, check
 
-    sampling = Options(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    sampling = Options(
+        temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens, answer_tokens=answer_tokens
+    )  # fmt: skip
     check(sampling)
     share = Share.parse(shard)
     loading = opt.loading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +79,7 @@ def score(
     the next head; the same command again goes on where it was stopped. Tokens,
     answers and outcomes stay as they are.
     """
-    from reflectgen.commands.progress import progress
+    from reflectgen.commands.progress import bars
     from reflectgen.commands.sampling import print_summary
     from reflectgen.load import locate
     from reflectgen.model.shipped import open_model
@@ -94,8 +95,7 @@ def score(
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
     table = TokenTable(load_tokenizer(name, trust_remote_code=trust_remote_code))
-    with progress(len(store.rollouts)) as told:
-        graded = regrade(
-            store, reader, table, output, data=data or (), cache=cache, progress=lambda done, total: told(done, "traces")
-        )
+    with bars() as progress:
+        told = partial(progress, str(folder))
+        graded = regrade(store, reader, table, output, data=data or (), cache=cache, progress=told)
     print_summary(graded, as_json=as_json)

@@ -6,6 +6,7 @@ A recipe is a YAML file of one of these; `load_recipe` reads it and applies dott
 from __future__ import annotations
 
 from reflectgen.config.base import Config, load_recipe, yaml_value
+from reflectgen.config.evaluation import EvalConfig
 from reflectgen.config.joint import (
     FSDPConfig,
     GrpoConfig,
@@ -36,6 +37,7 @@ __all__ = [
     "CorpusConfig",
     "Effort",
     "Efforts",
+    "EvalConfig",
     "FSDPConfig",
     "GrpoConfig",
     "HeadConfig",

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from reflectgen.errors import InputError
-from reflectgen.metrics import NO_ERROR, Floats, Interval, Ints, first_error_f1, interval
+from reflectgen.metrics import NO_ERROR, Floats, Interval, Ints, first_error_accuracies, first_error_f1, interval
 from reflectgen.prompts import BLANK_LINE
 from reflectgen.reflector import GradedText, Reflector
 from reflectgen.types import Problem
@@ -89,13 +89,13 @@ def grade(model: Reflector, problems: Sequence[Problem], observe: Observe = lamb
 def measure(split: str, solutions: Solutions, threshold: float) -> Measure:
     """What the head reaches on `solutions` with a threshold that was chosen elsewhere."""
     found, labels = solutions.found(threshold), solutions.labels
-    hit, wrong = found == labels, labels != NO_ERROR
+    on_wrong, on_right = first_error_accuracies(labels, found)
     return Measure(
         split=split,
         solutions=len(labels),
         f1=interval(first_error_f1, labels, found),
-        on_wrong=float(hit[wrong].mean()) if wrong.any() else float("nan"),
-        on_right=float(hit[~wrong].mean()) if not wrong.all() else float("nan"),
+        on_wrong=on_wrong,
+        on_right=on_right,
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from reflectgen.metrics.arrays import Bools, Floats, Ints
 from reflectgen.metrics.at_k import best_of_k, oracle, pass_at_1, pass_at_k
 from reflectgen.metrics.calibration import Bin, brier, expected_calibration_error, reliability
-from reflectgen.metrics.first_errors import NO_ERROR, first_error_f1
+from reflectgen.metrics.first_errors import NO_ERROR, first_error_accuracies, first_error_f1
 from reflectgen.metrics.intervals import Interval, interval, mean, mean_interval, paired_difference, wilson
 from reflectgen.metrics.ranks import auc, auc_interval, auc_within
 from reflectgen.metrics.votes import (
@@ -45,6 +45,7 @@ __all__ = [
     "brier",
     "codes",
     "expected_calibration_error",
+    "first_error_accuracies",
     "first_error_f1",
     "interval",
     "majority_at_k",

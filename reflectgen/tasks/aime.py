@@ -11,12 +11,10 @@ number by `reflectgen.answers`, so `025` is 25. One split, whatever its name.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from reflectgen.rows import Row
-from reflectgen.tasks.base import Loader, missing
-from reflectgen.tasks.files import field, read
-from reflectgen.tasks.jsonl import collect, draw
+from reflectgen.tasks.base import Loader
+from reflectgen.tasks.files import field
+from reflectgen.tasks.jsonl import one_split
 from reflectgen.types import Problem
 
 SOURCE = "https://artofproblemsolving.com/wiki/index.php/AIME_Problems_and_Solutions"
@@ -27,13 +25,7 @@ LARGEST = 999
 
 def loader(task: str) -> Loader:
     """Reads the problems of one year, named `<task>/<id>`."""
-
-    def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
-        if path is None:
-            raise missing(task, "a file of rows with problem and answer", SOURCE)
-        return draw(collect(path, read(path), lambda row: to_problem(row, task)), limit, seed)
-
-    return load
+    return one_split(task, "a file of rows with problem and answer", SOURCE, lambda row: to_problem(row, task))
 
 
 def to_problem(row: Row, task: str) -> Problem:

@@ -12,32 +12,20 @@ seed; the publisher shuffles by one seed over the whole file. How a letter is as
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 from reflectgen.rows import Row
-from reflectgen.tasks.base import Hub, Task, missing
+from reflectgen.tasks.base import Hub, Task
 from reflectgen.tasks.choice import ASK, LETTERS, extract, mutate, render
-from reflectgen.tasks.files import read
-from reflectgen.tasks.jsonl import collect, draw
+from reflectgen.tasks.jsonl import one_split
 from reflectgen.types import Problem
 
 SOURCE = "https://github.com/idavidrein/gpqa"
 CHOICES = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
-def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
-    """The problems of the publisher's file `path`, named `gpqa/<record>`; it is one split, whatever its name.
-
-    At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong.
-    """
-    if path is None:
-        raise missing("gpqa", "the publisher's gpqa_diamond.csv", SOURCE)
-    return draw(collect(path, read(path), to_problem), limit, seed)
-
-
 def to_problem(row: Row) -> Problem:
-    """The problem in a row, its choices in the order of its own."""
+    """The problem in a row, named `gpqa/<record>`, its choices in an order of its own."""
     record = row.text("Record ID").strip()
     choices = [row.text(field).strip() for field in CHOICES]
     order = Random(f"gpqa/{record}").sample(range(len(choices)), len(choices))
@@ -53,7 +41,7 @@ TASK = Task(
     name="gpqa",
     source=f"Rein et al. 2023, {SOURCE}",
     licence="CC-BY-4.0",
-    load=load,
+    load=one_split("gpqa", "the publisher's gpqa_diamond.csv", SOURCE, to_problem),
     extract=extract,
     instruction=ASK,
     mutate=mutate,

@@ -14,7 +14,7 @@ from typing import Any
 
 from reflectgen.errors import InputError
 from reflectgen.rows import Row
-from reflectgen.tasks.base import Task
+from reflectgen.tasks.base import Loader, Task, missing
 from reflectgen.tasks.files import read
 from reflectgen.types import Problem
 
@@ -52,6 +52,21 @@ def collect(path: Path, rows: Iterable[Row], parse: Callable[[Row], Problem]) ->
     if not problems:
         raise InputError(f"The file {path} holds no problems.")
     return problems
+
+
+def one_split(task: str, file: str, source: str, parse: Callable[[Row], Problem]) -> Loader:
+    """Reads the problems of `task` from a file of rows, which is one split whatever its name.
+
+    At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong; where
+    there is no file it names the `file` to give and its `source`.
+    """
+
+    def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
+        if path is None:
+            raise missing(task, file, source)
+        return draw(collect(path, read(path), parse), limit, seed)
+
+    return load
 
 
 def draw(problems: list[Problem], limit: int | None, seed: int) -> list[Problem]:

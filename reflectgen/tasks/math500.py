@@ -11,29 +11,16 @@ normalising: answers are compared as numbers, sets, intervals and formulas too (
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from reflectgen.rows import Row
-from reflectgen.tasks.base import Hub, Task, missing
-from reflectgen.tasks.files import read
-from reflectgen.tasks.jsonl import collect, draw
+from reflectgen.tasks.base import Hub, Task
+from reflectgen.tasks.jsonl import one_split
 from reflectgen.types import Problem
 
 SOURCE = "https://huggingface.co/datasets/HuggingFaceH4/MATH-500"
 
 
-def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
-    """The problems of the file `path`, named as there (`test/algebra/2584.json`).
-
-    At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong.
-    """
-    if path is None:
-        raise missing("math500", "the publisher's test.jsonl", SOURCE)
-    return draw(collect(path, read(path), to_problem), limit, seed)
-
-
 def to_problem(row: Row) -> Problem:
-    """The problem in a row; subject and level are kept in `meta`."""
+    """The problem in a row, named as there (`test/algebra/2584.json`); subject and level are kept in `meta`."""
     meta = {name: row.values[name] for name in ("subject", "level") if name in row.values}
     return Problem(text=row.text("problem"), id=row.text("unique_id"), answers=(row.text("answer"),), meta=meta)
 
@@ -42,7 +29,7 @@ TASK = Task(
     name="math500",
     source=f"Hendrycks et al. 2021, Lightman et al. 2023, {SOURCE}",
     licence="MIT",
-    load=load,
+    load=one_split("math500", "the publisher's test.jsonl", SOURCE, to_problem),
     hub=Hub(dataset="HuggingFaceH4/MATH-500", files={"test": ("test.jsonl",)}),
     size=500,
 )

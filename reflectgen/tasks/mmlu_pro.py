@@ -12,30 +12,18 @@ draws one at random. As there, choices "N/A" at the end are left out.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from reflectgen.rows import Row
-from reflectgen.tasks.base import Hub, Task, missing
+from reflectgen.tasks.base import Hub, Task
 from reflectgen.tasks.choice import ASK, LETTERS, checked, extract, mutate, render
-from reflectgen.tasks.files import field, read
-from reflectgen.tasks.jsonl import collect, draw
+from reflectgen.tasks.files import field
+from reflectgen.tasks.jsonl import one_split
 from reflectgen.types import Problem
 
 SOURCE = "https://huggingface.co/datasets/TIGER-Lab/MMLU-Pro"
 
 
-def load(path: Path | None, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Problem]:
-    """The problems of the file `path`, named `mmlu_pro/<question>`.
-
-    At most `limit` of them, drawn with `seed` and kept in the file's order. Raises `InputError` where a row is wrong.
-    """
-    if path is None:
-        raise missing("mmlu_pro", "the publisher's test-00000-of-00001.parquet", SOURCE)
-    return draw(collect(path, read(path), to_problem), limit, seed)
-
-
 def to_problem(row: Row) -> Problem:
-    """The problem in a row; its field of knowledge is kept as `meta["category"]`."""
+    """The problem in a row, named `mmlu_pro/<question>`; its field of knowledge is kept as `meta["category"]`."""
     choices = _choices(row)
     return Problem(
         text=render(row.text("question"), choices),
@@ -61,7 +49,7 @@ TASK = Task(
     name="mmlu_pro",
     source=f"Wang et al. 2024, {SOURCE}",
     licence="MIT",
-    load=load,
+    load=one_split("mmlu_pro", "the publisher's test-00000-of-00001.parquet", SOURCE, to_problem),
     extract=extract,
     instruction=ASK,
     mutate=mutate,

@@ -11,9 +11,11 @@ from reflectgen import metrics
 def test_first_errors_by_hand() -> None:
     """Of three traces with an error one is found, of two without it both: 2 (1/3) 1 / (4/3) = 1/2."""
     gold, found = np.array([0, 2, 1, metrics.NO_ERROR, metrics.NO_ERROR]), np.array([0, 1, -1, -1, -1])
+    assert metrics.first_error_accuracies(gold, found) == pytest.approx((1 / 3, 1.0))
     assert metrics.first_error_f1(gold, found) == pytest.approx(0.5)
     assert metrics.first_error_f1(gold, np.zeros(5, dtype=np.int64)) == 0  # all are flagged
     assert math.isnan(metrics.first_error_f1(gold[:3], found[:3]))
+    assert metrics.first_error_accuracies(gold[:3], found[:3]) == pytest.approx((1 / 3, math.nan), nan_ok=True)
 
 
 @settings(max_examples=50)
