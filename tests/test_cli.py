@@ -24,6 +24,7 @@ COMMANDS = (
     "export",
     "rollout",
     "rollouts show",
+    "rollouts check",
     "rollouts merge",
     "label",
     "eval",

@@ -10,7 +10,9 @@ import typer
 
 from reflectgen.commands import options as opt
 
-app = typer.Typer(name="rollouts", help="Look at stores of rollouts, join them, and grade them again.", no_args_is_help=True)
+app = typer.Typer(
+    name="rollouts", help="Look at stores of rollouts, join them, grade or check them anew.", no_args_is_help=True
+)
 
 
 @app.command("show")
@@ -99,3 +101,38 @@ def score(
         told = partial(progress, str(folder))
         graded = regrade(store, reader, table, output, data=data or (), cache=cache, progress=told)
     print_summary(graded, as_json=as_json)
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new store.", show_default=False)],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="File that the task reads its problems from; may be given again.")
+    ] = None,
+    as_json: opt.JSONOutput = False,
+    model: opt.Model = "tiny",
+    trust_remote_code: opt.TrustRemoteCode = False,
+) -> None:
+    """Read and check stored answers anew, by the task as it is now.
+
+    \b
+    reflectgen rollouts check runs/gsm8k --data test.jsonl --output runs/gsm8k-checked
+
+    For a store whose answers an older version read. Tokens, scores and costs
+    stay as they are; of the model only the tokenizer is needed.
+    """
+    from reflectgen.commands.progress import bars
+    from reflectgen.commands.sampling import print_summary
+    from reflectgen.load import locate
+    from reflectgen.model.shipped import NO_HEAD
+    from reflectgen.model.unweighted import open_unweighted
+    from reflectgen.rollouts import Store
+    from reflectgen.train.recheck import recheck
+
+    store = Store.open(folder)
+    opened, tokenizer = open_unweighted(locate(model), head=NO_HEAD, trust_remote_code=trust_remote_code)
+    with bars() as progress:
+        told = partial(progress, str(folder))
+        checked = recheck(store, tokenizer, opened.backbone.generation_config, output, data=data or (), progress=told)
+    print_summary(checked, as_json=as_json)

@@ -66,8 +66,15 @@ class Examiner:
         return self.segmenter.steps([*prompt, *completion], len(prompt))
 
     def reply(self, prompt: Sequence[int], completion: Sequence[int]) -> str:
-        """The text behind the thinking; the whole text where the model has no thinking tags."""
-        ids, start = [*prompt, *completion], len(prompt)
-        if self.segmenter.tags is not None:
-            start = self.segmenter.span(ids, start).end + 1
-        return self.table.decode([token for token in ids[start:] if token not in self.ends])
+        """See `reply_of`."""
+        return reply_of(self.segmenter, self.table, self.ends, prompt, completion)
+
+
+def reply_of(
+    segmenter: Segmenter, table: TokenTable, ends: frozenset[int], prompt: Sequence[int], completion: Sequence[int]
+) -> str:
+    """The text behind the thinking; the whole text where the model has no thinking tags. `ends` are tokens that end a text."""
+    ids, start = [*prompt, *completion], len(prompt)
+    if segmenter.tags is not None:
+        start = segmenter.span(ids, start).end + 1
+    return table.decode([token for token in ids[start:] if token not in ends])

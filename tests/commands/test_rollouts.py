@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import stored
@@ -7,6 +8,7 @@ from rollouts.made import rollout, store
 from typer.testing import Result
 
 from reflectgen.rollouts import Store
+from reflectgen.tasks import wordproblems
 
 Run = Callable[..., Result]
 
@@ -66,3 +68,21 @@ def test_a_store_is_graded_by_another_head(run: Run, tmp_path: Path) -> None:
     assert all(row.score is not None and 0 < row.score < 1 for row in Store.open(tmp_path / "b"))
     without = run("rollouts", "score", tmp_path / "a", "--output", tmp_path / "c", "--head", "none")
     assert without.exit_code == 2 and "name one with --head" in without.output and not (tmp_path / "c").exists()
+
+
+def test_stored_answers_are_read_and_checked_anew(run: Run, tmp_path: Path) -> None:
+    for compact in (False, True):
+        right, old, new = (tmp_path / f"{name}-{compact}" for name in ("right", "old", "new"))
+        stored.write(right, *stored.bundled(), problems=3, samples=2, events=wordproblems.EVENTS)
+        store = Store.create(old, Store.open(right).header)
+        rows = [replace(row, answer="unread", correct=None) for row in Store.open(right)]
+        store.write_shard(0, [*rows[:-1], replace(rows[-1], finish="failed", error="?")], compact=compact)
+        done = run("rollouts", "check", old, "--output", new, "--json")
+        assert done.exit_code == 0, done.output
+        *checked, failed = Store.open(new)
+        pairs = list(zip(Store.open(old), Store.open(right), strict=True))[:-1]
+        assert {row.correct for _, row in pairs} == {True, False}
+        assert checked == [replace(was, answer=row.answer, correct=row.correct) for was, row in pairs]
+        assert (failed.answer, failed.correct) == ("unread", None)
+        again = run("rollouts", "check", old, "--output", old)
+        assert again.exit_code == 2 and "cannot replace those" in again.output
