@@ -122,7 +122,7 @@ def _serve(loading: dict[str, Any], listener: socket, keys: Keys, origins: list[
     from reflectgen.serve.server import Server
     from reflectgen.serve.service import Service
 
-    logs.set_up()
     with open_model(**loading) as model:
+        logs.set_up()
         service = Service(model, **shown)
         Server(application(service, keys, origins), service).run([listener])
