@@ -72,6 +72,7 @@ def serve(
     reflectgen serve
     reflectgen serve --model Qwen/Qwen3-0.6B --head head/ --port 9000
     reflectgen serve --host 0.0.0.0 --api-key-file keys.txt
+    reflectgen serve --model my-model/ --engine http://host:8001/v1
 
     Any client of OpenAI's is pointed at http://127.0.0.1:8000/v1. Logs are
     JSON lines on standard error, without prompts or answers. SIGTERM lets

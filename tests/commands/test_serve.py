@@ -56,6 +56,13 @@ def test_a_model_that_there_is_not(run: Run, tmp_path: Path) -> None:
     assert logging.getLogger("reflectgen.serve").handlers == handlers  # none that writes to where nobody listens any more
 
 
+def test_an_engine_that_there_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No server answers at http://127.0.0.1:9/v1" in refused(run, "--port", 0, "--engine", "http://127.0.0.1:9/v1")
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.setitem(sys.modules, "vllm.engine.arg_utils", None)
+    assert "needs vLLM, which is not installed" in refused(run, "--port", 0, "--engine", "vllm")
+
+
 def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "reflectgen.serve.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
