@@ -17,6 +17,7 @@ pytest.importorskip("inspect_ai", reason="needs the extra inspect")
 from adapters.harness_data import write_rows
 from adapters.test_lm_eval import write_tasks
 from serve.process import Served, process
+from serve.rig import KEY
 
 from reflectgen import answers
 
@@ -49,8 +50,10 @@ def long():
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    with process("--port", "0") as served:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    keys = tmp_path_factory.mktemp("service") / "keys"
+    keys.write_text(KEY, encoding="utf-8")
+    with process("--port", "0", "--api-key-file", str(keys)) as served:
         yield served
 
 
@@ -59,16 +62,19 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command of the page that names `model`, with `more` at its end and parts of it `changed`."""
     (told,) = (block for block in DOCS.read_text(encoding="utf-8").split("```sh\n")[1:] if model in block.split("```")[0])
-    line = told.split("```")[0].replace("\\\n", "").splitlines()[-1].replace(ADDRESS, served.url)
+    line = (
+        told.split("```")[0].replace("\\\n", "").splitlines()[-1].replace(ADDRESS, served.url).replace("KEY=none", f"KEY={KEY}")
+    )
     for old, new in changed.items():
         assert old in line
         line = line.replace(old, new)
     words = shlex.split(line)
     program = next(index for index, word in enumerate(words) if word in PROGRAMS)
     given = dict(word.split("=") for word in words[:program])
+    own = {"OPENAI_API_KEY": KEY, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, "-m", PROGRAMS[words[program]], *words[program + 1 :], *more],
-        env={**os.environ, **given, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **given, **own},
         cwd=folder,
         capture_output=True,
         text=True,
