@@ -4,7 +4,8 @@ ReflectgenError                 the command line prints its sentence and exits w
 ├── InputError                  a file, a row or a prompt is wrong
 ├── OptionError                 an option's value is unknown or out of range
 ├── ModelError                  a model or a head cannot be loaded, or does not do what was asked
-│   └── BackboneMismatch        a head was trained on another backbone
+│   ├── BackboneMismatch        a head was trained on another backbone
+│   └── EngineGone              the servers behind an engine answer no more
 ├── SandboxError                generated code cannot be run here without harm
 └── CapacityError               a request does not fit the context or the memory budget
 """
@@ -33,6 +34,10 @@ class ModelError(ReflectgenError):
 
 class BackboneMismatch(ModelError):
     """A head was trained on another backbone than the one it is put on."""
+
+
+class EngineGone(ModelError):
+    """None of the servers behind an engine answers any more."""
 
 
 class SandboxError(ReflectgenError):

@@ -152,6 +152,10 @@ class Reflector:
         """`asolve` of what `prepare` has looked at. Cancelling it frees its branches before the next token is drawn."""
         return await asyncio.wrap_future(self._background.submit(self._carry_out(prepared)))
 
+    def carry_out_many(self, prepared: Iterable[Prepared], *, concurrency: int) -> Iterator[Result]:
+        """`solve_many` of what `prepare` has looked at, each with options of its own."""
+        return self._background.as_completed(map(self._carry_out, prepared), concurrency)
+
     def solve_many(
         self, problems: Iterable[str | Problem], *, concurrency: int | None = None, **options: Unpack[Options]
     ) -> Iterator[Result]:

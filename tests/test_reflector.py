@@ -58,6 +58,13 @@ async def test_asolve_leaves_the_callers_loop_free(model: Reflector) -> None:
     assert [result.answer for result in results] == ["4"] * 3
 
 
+def test_what_was_prepared_each_with_its_own_options_is_carried_out_together(model: Reflector) -> None:
+    prepared = (model.prepare(Problem(text="?", id=str(k)), k=k) for k in (1, 2, 3))
+    results = list(model.carry_out_many(prepared, concurrency=2))
+    assert {result.problem.id: len(result.trajectories) for result in results} == {"1": 1, "2": 2, "3": 3}
+    assert {result.notes for result in results} == {("a note",)}
+
+
 async def test_what_was_prepared_is_carried_out_and_a_cancelled_search_frees_its_branches(model: Reflector) -> None:
     prepared = model.prepare("?", k=2, strategy="auto")
     assert (prepared.strategy, prepared.request.k, prepared.notes[0]) == ("beam", 2, "a note")

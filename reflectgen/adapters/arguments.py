@@ -1,14 +1,16 @@
-"""What a harness passes as the arguments of a model: those that load it, and those that say how it solves."""
+"""What a harness passes: the arguments that load a model, those that say how it solves, and the conversations that it asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from reflectgen.config import PromptConfig
 from reflectgen.errors import unknown
 from reflectgen.load import load
-from reflectgen.reflector import Options, Reflector, check
+from reflectgen.prompts import Turn
+from reflectgen.reflector import Options, Prepared, Reflector, check
+from reflectgen.types import Problem
 
 LOADING = (
     "head",
@@ -22,7 +24,7 @@ LOADING = (
     "trust_remote_code",
 )
 """Arguments of `reflectgen.load.load`, under their names there."""
-SOLVING = tuple(name for name in Options.__annotations__ if name not in ("extract", "observe"))
+SOLVING = tuple(name for name in Options.__annotations__ if name not in ("extract", "observe", "prompt"))
 """Options of `Reflector.solve`, under their names there."""
 
 
@@ -43,3 +45,17 @@ def open_model(model: str, instruction: str, loading: Mapping[str, Any]) -> Refl
         return own.model_copy(update={"instruction": instruction})
 
     return load(model, prompt=asked, **loading)
+
+
+def prepare(model: Reflector, turns: Sequence[Turn], options: Options, tokens: int | None, id: str = "") -> Prepared:
+    """The search that answers a conversation by a reply of at most `tokens`; of a model without thinking tags, whose whole text
+    is its thinking, that is the length of its text.
+
+    The conversation goes through the model's chat template with its roles kept, and the last turn, the user's, is asked as a
+    problem is. Raises `InputError` for any other conversation, and what `Reflector.prepare` raises.
+    """
+    tags = model.engine.grammar.segmenter.tags
+    length = {} if tokens is None else {"max_tokens" if tags is None else "answer_tokens": tokens}
+    prompt = model.chat(turns)
+    problem = Problem(text=turns[-1]["content"], id=id)
+    return model.prepare(problem, **cast(Options, {**options, **length, "prompt": prompt}))

@@ -72,6 +72,7 @@ def serve(
     reflectgen serve
     reflectgen serve --model Qwen/Qwen3-0.6B --head head/ --port 9000
     reflectgen serve --host 0.0.0.0 --api-key-file keys.txt
+    reflectgen serve --model my-model/ --engine http://host:8001/v1
 
     Any client of OpenAI's is pointed at http://127.0.0.1:8000/v1. Logs are
     JSON lines on standard error, without prompts or answers. SIGTERM lets
@@ -122,7 +123,7 @@ def _serve(loading: dict[str, Any], listener: socket, keys: Keys, origins: list[
     from reflectgen.serve.server import Server
     from reflectgen.serve.service import Service
 
-    logs.set_up()
     with open_model(**loading) as model:
+        logs.set_up()
         service = Service(model, **shown)
         Server(application(service, keys, origins), service).run([listener])

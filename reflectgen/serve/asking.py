@@ -21,6 +21,7 @@ from reflectgen.types import Problem
 
 EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "auto"]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
+Stops = Stop | Annotated[list[Stop], Field(max_length=16)]
 Label = Annotated[str, Field(max_length=512)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 

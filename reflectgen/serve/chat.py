@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from reflectgen.serve import sse
 from reflectgen.serve.answer import answer, documented, pieces, plain_usage, service_of
-from reflectgen.serve.asking import EffortName, Knobs, Stop, StreamOptions, Wanted
+from reflectgen.serve.asking import EffortName, Knobs, Stops, StreamOptions, Wanted
 from reflectgen.serve.chosen import Choice
 from reflectgen.serve.job import Job
 from reflectgen.serve.messages import Message
@@ -53,7 +53,7 @@ class ChatRequest(Knobs):
     messages: Annotated[list[Message], Field(min_length=1, max_length=MOST)]
     reasoning_effort: EffortName | None = None
     n: int = Field(1, ge=1)
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    stop: Stops | None = None
     max_completion_tokens: int | None = Field(None, ge=1)
     max_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False

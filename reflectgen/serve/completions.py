@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from reflectgen.serve import sse
 from reflectgen.serve.answer import answer, documented, plain_usage, service_of
-from reflectgen.serve.asking import EffortName, Knobs, Stop, StreamOptions, Wanted
+from reflectgen.serve.asking import EffortName, Knobs, Stops, StreamOptions, Wanted
 from reflectgen.serve.chosen import Choice
 from reflectgen.serve.job import Job
 from reflectgen.serve.strict import strict_router
@@ -39,7 +39,7 @@ class CompletionRequest(Knobs):
     reasoning_effort: EffortName | None = None
     best_of: int | None = Field(None, ge=1)
     n: int = Field(1, ge=1)
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    stop: Stops | None = None
     max_tokens: int | None = Field(None, ge=1)
     logprobs: Literal[0] | None = None
     """0: of the tokens that were drawn. Those of others are not kept."""

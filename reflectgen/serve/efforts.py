@@ -5,9 +5,6 @@ from __future__ import annotations
 from reflectgen.config import EFFORTS as MODES
 from reflectgen.config import Effort
 
-DEFAULT = "medium"
-"""Where a request says nothing."""
-
 EFFORTS: dict[str, Effort] = {
     "none": Effort(k=1),
     "minimal": Effort(k=1),

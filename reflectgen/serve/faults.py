@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "rate_limit_exceeded": (429, "rate_limit_error"),
     "client_closed_request": (499, INVALID),
     "internal_error": (500, SERVER),
+    "engine_gone": (503, SERVER),
     "shutting_down": (503, SERVER),
     "deadline_exceeded": (504, "timeout_error"),
 }

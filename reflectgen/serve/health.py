@@ -23,10 +23,10 @@ async def healthz() -> Response:
 
 @router.get("/readyz", responses=documented("It takes requests."))
 async def readyz(request: Request) -> Response:
-    """Whether it takes requests: 503 while it is stopping."""
+    """Whether it takes requests: 503 while it is stopping, and where its engine is gone."""
     service = service_of(request)
-    stopping = service.admission.closed
-    return json_response({"status": "stopping" if stopping else "ready", "model": service.name}, 503 if stopping else 200)
+    status = "stopping" if service.admission.closed else "engine gone" if service.gone else "ready"
+    return json_response({"status": status, "model": service.name}, 200 if status == "ready" else 503)
 
 
 @router.get("/metrics", responses={200: {"description": "All series.", "content": {"text/plain": {}}}})

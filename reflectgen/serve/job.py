@@ -101,7 +101,7 @@ class Job:
         service, prepared = self._service, self.ask.prepared
         observed = replace(prepared, request=replace(prepared.request, observe=self._observe))
         try:
-            with service.shown(self):
+            with service.shown(self), service.engine():
                 self.result = result = await service.model.acarry_out(observed)
         except BaseException:
             if self._tree is not None:

@@ -41,6 +41,8 @@ class Message(Wire):
         "tool_calls": ([],),
     }
     role: Literal["system", "developer", "user", "assistant"]
+    type: Literal["message", "text"] = "message"
+    """As some clients say of every message."""
     content: str | Annotated[list[Part], Field(max_length=MOST)]
     name: str | None = None
     reasoning_content: str | None = None

@@ -145,7 +145,8 @@ async def _graded(request: Request, model: str | None, pairs: Pairs, kind: str, 
 async def _grade(service: Service, pairs: Pairs) -> Sequence[GradedText]:
     place = service.admission.enter()
     try:
-        return await place.run(lambda: _together([service.model.ascore_text(*pair) for pair in pairs]))
+        with service.engine():
+            return await place.run(lambda: _together([service.model.ascore_text(*pair) for pair in pairs]))
     finally:
         place.leave()
 

@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reflectgen.config import ServeConfig
+from reflectgen.errors import EngineGone
 from reflectgen.prompts import Turn
 from reflectgen.reflector import Reflector
 from reflectgen.serve.admission import Admission
 from reflectgen.serve.asking import Ask, Knobs, Wanted, ask
 from reflectgen.serve.faults import Fault
+from reflectgen.serve.logs import log
 from reflectgen.serve.mailbox import Bell
 from reflectgen.serve.metrics import Metrics
 
@@ -34,6 +36,8 @@ class Service:
         """
         self.model, self.name, self.limits, self.effort, self.log_texts = model, name, limits, effort, log_texts
         self.admission = Admission(limits)
+        self.gone = False
+        """Whether the engine answers no more."""
         self.metrics = Metrics()
         self._jobs: set[Job] = set()
         self.metrics.watch(
@@ -76,6 +80,16 @@ class Service:
     def ask(self, knobs: Knobs, wanted: Wanted) -> Ask:
         """The search that is asked for; see `reflectgen.serve.asking.ask`."""
         return ask(self.model, self.limits, knobs, wanted)
+
+    @contextmanager
+    def engine(self) -> Iterator[None]:
+        """Where the engine turns out to be gone meanwhile, the log says why, and a `Fault` is raised, without addresses."""
+        try:
+            yield
+        except EngineGone as error:
+            self.gone = True
+            log.error("The engine is gone.", extra={"fields": {"reason": str(error)}})
+            raise Fault("engine_gone", "The engine behind this service answers no more: tell whoever runs it.") from None
 
     @contextmanager
     def shown(self, job: Job) -> Iterator[None]:

@@ -14,7 +14,7 @@ export function askWith(begin, complain) {
     if (running) return running.abort();
     running = new AbortController();
     part("send").textContent = "Stop";
-    await begin(question(form), form.elements.key.value, running.signal);
+    await begin(question(form), key(form), running.signal);
     running = null;
     part("send").textContent = "Ask";
   });
@@ -45,14 +45,19 @@ function question({ elements }) {
   };
 }
 
-async function listModels({ elements }, complain) {
+function key({ elements }) {
+  return elements.key.value.trim();
+}
+
+async function listModels(form, complain) {
+  const { elements } = form;
   try {
-    const names = await models(elements.key.value);
+    const names = await models(key(form));
     elements.model.replaceChildren(...names.map((name) => new Option(plain(name), name)));
     elements.model.onchange = () => showModel(elements.model.value);
     part("model-choice").hidden = names.length < 2;
     showModel(names[0] ?? "");
   } catch (error) {
-    complain(error.message);
+    complain(error.message, error);
   }
 }

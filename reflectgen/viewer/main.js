@@ -11,7 +11,7 @@ import { awaitAnswer, showModel, showOutcome, tellAnswer } from "./outcome.js";
 import { Reader } from "./reader.js";
 import { Run } from "./run.js";
 import { shareRuns } from "./share.js";
-import { ask } from "./stream.js";
+import { KeyRefused, ask } from "./stream.js";
 import { switchThemes } from "./theme.js";
 import { parseTrace } from "./trace.js";
 import { showVotes } from "./votes.js";
@@ -83,12 +83,15 @@ async function begin(question, key, signal) {
     }
     if (mine.events.length === 0) throw new Error("The server told of no steps: this page is for a reflectgen server.");
   } catch (error) {
-    if (run === mine) complain(signal.aborted ? "Stopped. What had come by then is shown." : error.message);
+    if (run !== mine) return;
+    complain(signal.aborted ? "Stopped. What had come by then is shown." : error.message, error);
+    if (error instanceof KeyRefused) part("key").focus();
   }
 }
 
-function complain(sentence) {
+function complain(sentence, error = null) {
   part("trouble").textContent = sentence;
+  part("key").setAttribute("aria-invalid", error instanceof KeyRefused);
 }
 
 function swatches() {

@@ -1,13 +1,21 @@
 // Asking the server: one request, and the events of its answer as they come (server-sent events over POST).
+// A key goes into the header of the request and nowhere else.
 
-/** The models that the server has. Throws an error that says why there is none. */
+const NEEDED = "This server asks for an API key: write it into the field of that name.";
+const WRONG = "The server does not know this API key: look for a slip, or write another.";
+
+/** The key is missing or wrong. */
+export class KeyRefused extends Error {}
+
+/** The models that the server has. Throws an error that says why there is none, `KeyRefused` where it is for the key. */
 export async function models(key) {
   const { data } = await (await reach("v1/models", { headers: headers(key) })).json();
   return data.map((model) => model.id);
 }
 
-/** The events of one question, as they come. Throws an error that says what went wrong. */
+/** The events of one question, as they come; without a model it is for the first that there is. Throws as `models`. */
 export async function* ask({ model, problem, effort, strategy, select, seed }, key, signal) {
+  model ||= (await models(key))[0];
   const messages = [{ role: "user", content: problem }];
   const own = { stream_steps: true, ...(strategy && { strategy }), ...(select && { select }) };
   const body = JSON.stringify({ model, messages, reasoning_effort: effort, stream: true, seed, reflectgen: own });
@@ -22,13 +30,16 @@ export async function* ask({ model, problem, effort, strategy, select, seed }, k
 }
 
 function headers(key) {
+  if (/[^!-~]/.test(key)) throw new KeyRefused(WRONG); // no header can hold it
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 async function reach(path, request) {
   const response = await fetch(path, request);
-  if (!response.ok) throw new Error(await refusal(response));
-  return response;
+  if (response.ok) return response;
+  const sentence = await refusal(response); // read in any case: the request is over then
+  if (response.status === 401) throw new KeyRefused(request.headers.Authorization ? WRONG : NEEDED);
+  throw new Error(sentence);
 }
 
 async function refusal(response) {

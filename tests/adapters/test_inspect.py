@@ -10,7 +10,17 @@ pytest.importorskip("inspect_ai", reason="needs the extra inspect")
 from adapters.harness_data import write_rows
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
-from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
+from inspect_ai.model import (
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageTool,
+    ChatMessageUser,
+    ContentImage,
+    ContentReasoning,
+    ContentText,
+    GenerateConfig,
+    get_model,
+)
 from inspect_ai.scorer import pattern
 
 import reflectgen.adapters.inspect  # noqa: F401 - registers the provider where the package is not installed
@@ -60,6 +70,28 @@ async def test_the_chosen_thinking_is_the_reasoning_and_all_branches_are_counted
     assert 0 < output.usage.output_tokens - output.usage.reasoning_tokens < 30
     assert brief.metadata is not None and brief.metadata["branches"] == 4  # k has the last word over an effort
     assert len(brief.completion) < len(output.completion)
+
+
+async def test_a_conversation_goes_through_the_models_template_with_its_roles() -> None:
+    said = ChatMessageAssistant(content=[ContentReasoning(reasoning="Hm."), ContentText(text="4")])
+    talk = [ChatMessageSystem(content="Be brief."), *ask("2 + 2?"), said, *ask("And 3 more?"), *ask("Well?")]
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "2 + 2?"},
+        {"role": "assistant", "content": "4"},
+        {"role": "user", "content": "And 3 more?\nWell?"},
+    ]
+    async with get_model("reflectgen/tiny", memoize=False, **ARGUMENTS) as model:
+        output = await model.generate(talk)
+        reflector: Any = model.api.reflector  # type: ignore[attr-defined]
+        expected = await reflector.asolve("?", prompt=reflector.chat(turns), k=4, select="weighted")
+        assert output.usage is not None and expected.chosen is not None
+        assert output.completion == expected.chosen.reply
+        assert output.usage.output_tokens == expected.cost.tokens_generated
+        with pytest.raises(OptionError, match="a message holds 'tool'"):
+            await model.generate([*talk, ChatMessageTool(content="5"), *ask("?")])
+        with pytest.raises(OptionError, match="a message holds 'image'"):
+            await model.generate([ChatMessageUser(content=[ContentImage(image="data:image/png;base64,AAAA")])])
 
 
 def test_a_wrong_argument_is_one_sentence() -> None:

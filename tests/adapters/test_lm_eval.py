@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ TASK = """task: {name}
 dataset_path: json
 dataset_kwargs: {{data_files: {{test: {file}}}}}
 test_split: test
-output_type: generate_until
+output_type: {output_type}
 doc_to_text: "{{{{question}}}}"
 doc_to_target: "{{{{answer}}}}"
 generation_kwargs: {{until: ["</s>"], do_sample: false}}
@@ -35,6 +36,13 @@ filter_list:
 metric_list:
   - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
 """
+
+
+def write_tasks(folder: Path, names: Iterable[str], output_type: str = "generate_until") -> None:
+    """The tasks `words_NAME` over the files `NAME.jsonl` in a folder."""
+    for name in names:
+        task = TASK.format(name=f"words_{name}", file=folder / f"{name}.jsonl", output_type=output_type)
+        (folder / f"{name}.yaml").write_text(task)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +58,7 @@ def ask(text: str, **arguments: Any) -> SimpleNamespace:
 @pytest.mark.timeout(300)
 def test_the_harness_runs_two_tasks_by_its_own_command(tmp_path: Path) -> None:
     rows = write_rows(tmp_path)
-    for name in rows:
-        (tmp_path / f"{name}.yaml").write_text(TASK.format(name=f"words_{name}", file=tmp_path / f"{name}.jsonl"))
+    write_tasks(tmp_path, rows)
     arguments = ["--model", "reflectgen", "--model_args", "pretrained=tiny,k=4,select=weighted", "--device", "cpu"]
     tasks = [
         "--tasks",
@@ -95,7 +102,24 @@ def test_what_a_search_cannot_say_is_refused(model: Any) -> None:
         ReflectiveLM(pretrained="tiny", colour="red")
 
 
-def test_a_chat_is_one_text_for_the_models_own_template(model: Any) -> None:
-    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
-    assert model.apply_chat_template(turns) == "Be brief.\n\n2 + 2?"
+def test_a_chat_goes_through_the_models_own_template(model: Any) -> None:
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "2 + 2?"},
+        {"role": "assistant", "content": "4"},
+        {"role": "user", "content": 'Mia has 3 pens. On Monday, "2" are added. How many pens?'},
+    ]
+    chat = model.apply_chat_template(turns)
+    assert isinstance(chat, str) and chat.turns == turns
+    alone = turns[-1:]
+    told, whole, bare = model.generate_until(
+        [ask(chat), ask(model.apply_chat_template(alone)), ask(alone[0]["content"])], disable_tqdm=True
+    )
+    expected = model.reflector.solve("?", prompt=model.reflector.chat(turns), **model.options)
+    assert told == expected.chosen.reply and whole == bare
+    with pytest.raises(OptionError, match="leave --apply_chat_template away"):
+        model.apply_chat_template(turns, add_generation_prompt=False)
+
+
+def test_it_is_named_by_its_backbone(model: Any) -> None:
     assert model.tokenizer_name.startswith("llama-")

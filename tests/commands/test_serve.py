@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,16 @@ def test_a_configuration_that_cannot_be_served(run: Run, loaded: list[object], t
 
 
 def test_a_model_that_there_is_not(run: Run, tmp_path: Path) -> None:
+    handlers = logging.getLogger("reflectgen.serve").handlers
     assert f"of the name '{tmp_path / 'none'}' could be found" in refused(run, "--port", 0, "--model", tmp_path / "none")
+    assert logging.getLogger("reflectgen.serve").handlers == handlers  # none that writes to where nobody listens any more
+
+
+def test_an_engine_that_there_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No server answers at http://127.0.0.1:9/v1" in refused(run, "--port", 0, "--engine", "http://127.0.0.1:9/v1")
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.setitem(sys.modules, "vllm.engine.arg_utils", None)
+    assert "needs vLLM, which is not installed" in refused(run, "--port", 0, "--engine", "vllm")
 
 
 def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ async def test_the_whole_conversation_is_the_prompt() -> None:
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "Thr"}, {"type": "text", "text": "ee?"}]},
         {"role": "assistant", "content": "Four.", "reasoning_content": "Hm.", "refusal": None, "tool_calls": None},
-        {"role": "user", "content": "Two?", "name": "Ann"},
+        {"role": "user", "content": "Two?", "name": "Ann", "type": "text"},
     ]
     assert (await ask({"messages": talk}, engine=engine))["choices"][0]["message"]["content"] == "So \\boxed{4}"
 
@@ -209,6 +209,7 @@ async def test_fields_that_ask_for_nothing_are_taken() -> None:
         ({"messages": []}, (400, "invalid_value", "messages")),
         ({"messages": [{"role": "user", "content": ""}]}, (400, "invalid_prompt", None)),
         ({"messages": [{"role": "tool", "content": "4"}]}, (400, "invalid_value", "messages.0.role")),
+        ({"messages": [{"role": "user", "content": "?", "type": "image"}]}, (400, "invalid_value", "messages.0.type")),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, (400, "unsupported_parameter", "content")),
         ({"messages": [{"role": "user", "content": "a " * 5000}]}, (400, "context_length_exceeded", None)),
     ],

@@ -59,6 +59,12 @@ async def test_logprobs_and_stop() -> None:
     assert len(logprobs["token_logprobs"]) == len(logprobs["tokens"])
 
 
+async def test_all_stop_sequences_of_a_harness_are_taken() -> None:
+    told = (await post({"stop": ["\nclass", "\ndef", "\n#", "\nif", "\nprint", " 4"]})).json()
+    assert told["choices"][0]["text"] == "Two and two.\n\nThat is"
+    assert fault(await post({"stop": ["x"] * 17})) == (400, "invalid_value", "stop")
+
+
 async def test_a_stream() -> None:
     text = (await post({"stream": True, "stream_options": {"include_usage": True}, "reflectgen": {"stream_steps": True}})).text
     *events, told, usage = chunks(text)

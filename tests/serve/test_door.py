@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from serve.rig import ASKED, KEY, calling, fault, serving
 
 from reflectgen.errors import OptionError
-from reflectgen.serve import logs
 from reflectgen.serve.door import check_origins
 from reflectgen.serve.service import Service
 
@@ -23,17 +21,6 @@ PATH = "/v1/chat/completions"
 def service() -> Iterator[Service]:
     with serving() as service:
         yield service
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is logged."""
-    written = io.StringIO()
-    handlers = {name: logging.getLogger(name).handlers for name in logs.LOGGERS}
-    logs.set_up(written)
-    yield written
-    for name, before in handlers.items():
-        logging.getLogger(name).handlers = before
 
 
 async def test_an_id_is_given_or_kept(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,15 +49,22 @@ def complaint(message: ConsoleMessage) -> bool:
     return message.type == "error" and "the server responded with a status of" not in message.text
 
 
-@pytest.fixture
-def page(context: BrowserContext, server: FakeServer) -> Iterator[Page]:
+@contextmanager
+def opened_at(url: str, context: BrowserContext) -> Iterator[Page]:
     """The viewer, opened; whatever the page complained of fails the test."""
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda message: wrong.append(message.text) if complaint(message) else None)
     opened.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-    opened.goto(server.url)
+    opened.goto(url)
     opened.wait_for_load_state("networkidle")
     yield opened
     assert wrong == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: FakeServer) -> Iterator[Page]:
+    """The viewer of the fake server."""
+    with opened_at(server.url, context) as opened:
+        yield opened

@@ -6,23 +6,23 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema
 import pytest
 from viewer.driven import recorded
 from viewer.fake_server import VIEWER
+from viewer.record import record
+
+from reflectgen.serve.events import schema
 
 MODULES = sorted(VIEWER.glob("*.js"))
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";$', re.MULTILINE)
 MARKUP = re.compile(r"(?:inner|outer|Adjacent|set)HTML|document\.write|\beval\(|Function\(|ContextualFragment|srcdoc")
 """What could turn text into markup or script."""
-SCHEMA = {
-    "start": "model strategy select k seed effort problem prompt_tokens",
-    "branch": "branch parent steps",
-    "step": "branch index text score logprob confidence tokens running",
-    "end": "branch finish why answer score logprob confidence tokens thinking reply",
-    "chosen": "branch answer share select values",
-    "done": "cost notes",
-}
-"""Events and their fields, beside those that all have or that the page has no use for (id, time, version)."""
+SHARED = {"type", "id", "version", "time"}
+"""Fields that all events have, or that the page has no use for."""
+VALID = jsonschema.Draft202012Validator(schema())
+FIELDS = {name: set(kind["properties"]) - SHARED for name, kind in schema()["$defs"].items()}
+"""Events and their other fields."""
 
 
 class Elements(HTMLParser):
@@ -100,14 +100,23 @@ def test_modules_import_in_the_form_that_a_shared_page_can_join_and_without_cycl
 def test_events_and_their_fields_are_those_of_the_schema() -> None:
     source = (VIEWER / "events.js").read_text(encoding="utf-8")
     entries = re.findall(r"^  (\w+): \{(.*?)\},$", source.split("EVENTS = {")[1], re.MULTILINE | re.DOTALL)
-    assert {name: re.findall(r"(\w+)(?=:|,| ?$)", re.sub(r": \w+", ":", fields)) for name, fields in entries} == {
-        name: fields.split() for name, fields in SCHEMA.items()
-    }
+    found = {name: set(re.findall(r"(\w+)(?=:|,| ?$)", re.sub(r": \w+", ":", fields))) for name, fields in entries}
+    assert found == FIELDS
 
 
 @pytest.mark.parametrize("name", ["best_of_n", "pruned", "beam", "mcts"])
 def test_recorded_traces_are_of_the_schema(name: str) -> None:
     events = recorded(name)
-    assert {event["type"] for event in events} == set(SCHEMA)
+    assert {event["type"] for event in events} == set(FIELDS)
     for event in events:
-        assert set(SCHEMA[event["type"]].split()) <= set(event)
+        VALID.validate(event)
+
+
+def test_a_trace_is_recorded_as_the_service_would_tell_it() -> None:
+    told, kept = record("best_of_n", recorded("best_of_n")[0]["problem"]), recorded("best_of_n")
+    ends, kept_ends = (
+        {event["branch"]: event["reply"] for event in events if event["type"] == "end"} for events in (told, kept)
+    )
+    assert ends == kept_ends
+    for event in told:
+        VALID.validate(event)

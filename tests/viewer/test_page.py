@@ -42,7 +42,7 @@ def test_the_question_goes_out_as_the_form_says_and_the_key_with_it(page: Page, 
     page.select_option("[name=strategy]", "dvts")
     page.select_option("[name=select]", "weighted")
     page.fill("[name=seed]", "7")
-    page.fill("[name=key]", "secret")
+    page.fill("#key", "secret")
     ask(page, server, recorded("pruned"))
     assert server.questions == [
         {

@@ -4,7 +4,8 @@
 
 Model arguments (`-M`) are those of `reflectgen.load.load`, the options of `Reflector.solve` and `instruction`. Of Inspect's
 generation options `temperature`, `top_p`, `top_k`, `seed`, `reasoning_effort` (where an effort has that name) and `max_tokens`
-(the reply; of a model without thinking tags its whole text) have the last word. `num_choices` above 1 and tools are refused.
+(the reply; of a model without thinking tags its whole text) have the last word. `num_choices` above 1, tools and messages that
+hold more than text are refused. The conversation goes through the model's chat template, earlier thinkings left out.
 
 The chosen thinking is the message's reasoning, and the output's metadata hold its score, the share of votes behind the answer
 and how many branches there were. Output tokens are those of all branches.
@@ -28,14 +29,17 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from reflectgen.adapters.arguments import open_model, split
+from reflectgen.adapters.arguments import open_model, prepare, split
 from reflectgen.config import EFFORTS
 from reflectgen.errors import OptionError
-from reflectgen.reflector import LIVE_BRANCHES, Options, thinkings
-from reflectgen.types import Problem, Result
+from reflectgen.prompts import Turn
+from reflectgen.reflector import Options, thinkings, unit
+from reflectgen.types import Result
 
 SAME = ("temperature", "top_p", "top_k", "seed")
 """Generation options that are options of `Reflector.solve`, too."""
+TEXT = ("system", "user", "assistant", "text", "reasoning")
+"""Roles of messages and types of their parts that can be read; earlier reasoning is no part of a prompt."""
 
 
 class ReflectiveAPI(ModelAPI):
@@ -58,17 +62,25 @@ class ReflectiveAPI(ModelAPI):
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:
-        """Solve what the messages ask. Raises `OptionError` for tools and for several choices."""
+        """Answer the conversation. Raises `OptionError` for tools, for several choices and for what is no text."""
         if tools:
             raise OptionError("A reflective model calls no tools: run a task without them.")
         if (config.num_choices or 1) > 1:
             raise OptionError("One answer is chosen among all thinkings: leave num_choices away and set k with -M k=8.")
-        problem = Problem(text="\n\n".join(message.text for message in input))
-        return self._output(await self.reflector.asolve(problem, **self._options(config)))
+        prepared = prepare(self.reflector, [_turn(message) for message in input], self._options(config), config.max_tokens)
+        return self._output(await self.reflector.acarry_out(prepared))
 
     def max_connections(self) -> int:
         """Problems in the works at a time: as many as fill a batch."""
-        return max(1, LIVE_BRANCHES // thinkings(self.options))
+        return unit(thinkings(self.options))
+
+    def collapse_user_messages(self) -> bool:
+        """Whether messages that follow each other become one: many chat templates refuse them otherwise."""
+        return True
+
+    def collapse_assistant_messages(self) -> bool:
+        """As `collapse_user_messages`."""
+        return True
 
     async def aclose(self) -> None:
         """Free the memory."""
@@ -78,9 +90,6 @@ class ReflectiveAPI(ModelAPI):
         given = {name: getattr(config, name) for name in SAME if getattr(config, name) is not None}
         if config.reasoning_effort in EFFORTS:
             given["effort"] = config.reasoning_effort
-        if config.max_tokens is not None:
-            tags = self.reflector.engine.grammar.segmenter.tags
-            given["max_tokens" if tags is None else "answer_tokens"] = config.max_tokens
         return cast(Options, {**self.options, **given})
 
     def _output(self, result: Result) -> ModelOutput:
@@ -109,3 +118,12 @@ class ReflectiveAPI(ModelAPI):
                 "select": result.select,
             },
         )
+
+
+def _turn(message: ChatMessage) -> Turn:
+    """A message for the chat template. Raises `OptionError` where it is more than text."""
+    kinds = [] if isinstance(message.content, str) else [part.type for part in message.content]
+    for kind in (message.role, *kinds):
+        if kind not in TEXT:
+            raise OptionError(f"A reflective model reads text alone, and a message holds '{kind}': run a task without it.")
+    return {"role": message.role, "content": message.text}

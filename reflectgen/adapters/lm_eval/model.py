@@ -12,12 +12,14 @@ What a task's `generation_kwargs` say, and what becomes of it:
 - `do_sample`, `temperature`, `top_p`, `top_k`: how tokens are drawn is said in `model_args` alone, since several thinkings
   drawn greedily are one and the same.
 
-Tasks that compare likelihoods are refused: what a search answers has no likelihood.
+With `--apply_chat_template` the turns of the system, of examples and of the question go through the model's own chat template.
+Tasks that compare likelihoods are refused, since what a search answers has no likelihood, and so is a chat whose reply a task
+begins (`gen_prefix`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,15 +27,30 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 from tqdm import tqdm
 
-from reflectgen.adapters.arguments import open_model, split
+from reflectgen.adapters.arguments import open_model, prepare, split
 from reflectgen.errors import OptionError
-from reflectgen.reflector import Options
-from reflectgen.types import Problem, Result
+from reflectgen.prompts import Turn
+from reflectgen.reflector import Prepared, thinkings, unit
+from reflectgen.types import Result
 
 NO_LIKELIHOOD = (
     "The model reflectgen generates and searches, so tasks that compare likelihoods cannot be run on it: take the tasks' "
     "generative form, or the harness's model hf."
 )
+NO_PREFIX = (
+    "The task begins the model's reply (gen_prefix), and a reflective model thinks before it replies: leave "
+    "--apply_chat_template away."
+)
+
+
+class Chat(str):
+    """A conversation as the text that the harness wants of it: its JSON."""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The conversation."""
+        found: list[Turn] = json.loads(self)
+        return found
 
 
 @register_model("reflectgen")
@@ -59,22 +76,21 @@ class ReflectiveLM(LM):
         """What names the model in the harness's caches."""
         return self.reflector.identity.backbone
 
-    def apply_chat_template(self, chat_history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
-        """The messages as one text: the model puts its own chat template around it."""
-        return "\n\n".join(message["content"] for message in chat_history)
+    def apply_chat_template(self, chat_history: Sequence[Turn], add_generation_prompt: bool = True) -> Chat:
+        """The conversation. Raises `OptionError` where it ends with the beginning of a reply."""
+        if not add_generation_prompt:
+            raise OptionError(NO_PREFIX)
+        return Chat(json.dumps(list(chat_history), ensure_ascii=False))
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """The chosen reply to each request, in their order; empty where none was chosen."""
         replies: dict[int, str] = {}
-        with tqdm(total=len(requests), desc="solving", disable=disable_tqdm) as bar:
-            for tokens, group in _by_length(requests).items():
-                for result in self.reflector.solve_many(
-                    [Problem(text=requests[index].args[0], id=str(index)) for index in group], **self._options(tokens)
-                ):
-                    index = int(result.problem.id)
-                    replies[index] = reply(result, _until(requests[index].args[1]))
-                    self.cache_hook.add_partial("generate_until", requests[index].args, replies[index])
-                    bar.update()
+        searches = (self._prepare(str(index), *request.args[:2]) for index, request in enumerate(requests))
+        results = self.reflector.carry_out_many(searches, concurrency=unit(thinkings(self.options)))
+        for result in tqdm(results, desc="solving", total=len(requests), disable=disable_tqdm):
+            index = int(result.problem.id)
+            replies[index] = reply(result, _until(requests[index].args[1]))
+            self.cache_hook.add_partial("generate_until", requests[index].args, replies[index])
         return [replies[index] for index in range(len(requests))]
 
     def loglikelihood(self, requests: Any) -> Any:
@@ -85,12 +101,9 @@ class ReflectiveLM(LM):
         """Raises `OptionError`."""
         raise OptionError(NO_LIKELIHOOD)
 
-    def _options(self, tokens: int | None) -> Options:
-        """The options with the reply's length as a task asks for it."""
-        if tokens is None:
-            return self.options
-        tags = self.reflector.engine.grammar.segmenter.tags
-        return {**self.options, "max_tokens" if tags is None else "answer_tokens": tokens}  # type: ignore[misc]
+    def _prepare(self, id: str, context: str, arguments: Mapping[str, Any]) -> Prepared:
+        turns = context.turns if isinstance(context, Chat) else [{"role": "user", "content": context}]
+        return prepare(self.reflector, turns, self.options, arguments.get("max_gen_toks"), id)
 
 
 def reply(result: Result, until: Iterable[str] = ()) -> str:
@@ -103,11 +116,3 @@ def reply(result: Result, until: Iterable[str] = ()) -> str:
 def _until(arguments: Mapping[str, Any]) -> list[str]:
     given = arguments.get("until") or []
     return [mark for mark in ([given] if isinstance(given, str) else given) if mark]
-
-
-def _by_length(requests: Sequence[Any]) -> dict[int | None, list[int]]:
-    """`max_gen_toks` -> indices of the requests that ask for it."""
-    groups: dict[int | None, list[int]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        groups[request.args[1].get("max_gen_toks")].append(index)
-    return groups

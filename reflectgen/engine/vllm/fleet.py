@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.vllm.replica import TRIES, Ask, Lost, Part, Replica
-from reflectgen.errors import ModelError
+from reflectgen.errors import EngineGone, ModelError
 
 Result = TypeVar("Result")
 
@@ -53,10 +53,10 @@ class Fleet:
         return sum(replica.waiting for replica in self.live)
 
     def choose(self, length: int, home: Replica | None = None) -> Replica:
-        """The replica for a text of `length` tokens that `home` has in its cache; raises `ModelError` where all are gone."""
+        """The replica for a text of `length` tokens that `home` has in its cache; raises `EngineGone` where all are."""
         if not self.live:
             reasons = dict.fromkeys(f"{failure.replica} ({failure.reason})" for failure in self.failures)
-            raise ModelError(f"No vLLM replica answers any more, lost were {', '.join(reasons)}: start them again.")
+            raise EngineGone(f"No vLLM replica answers any more, lost were {', '.join(reasons)}: start them again.")
         return min(self.live, key=lambda replica: self.live[replica] + (0 if replica is home else length))
 
     async def draw(self, branch: Branch, ask: Ask) -> AsyncGenerator[Part]:
