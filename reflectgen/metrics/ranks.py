@@ -13,6 +13,7 @@ import numpy as np
 
 from reflectgen.metrics.arrays import Bools, Floats, Ints, check_known
 from reflectgen.metrics.intervals import SAME, Interval, student, unlike
+from reflectgen.scoring import sigmoid
 
 
 def auc(correct: Bools, values: Floats) -> float:
@@ -61,7 +62,7 @@ def auc_interval(correct: Bools, values: Floats, *, level: float = 0.95) -> Inte
         return unlike(estimate, count, level=level)
     centre = math.log(estimate / (1 - estimate))
     half = student(count - 1, level) * math.sqrt(variance) / (estimate * (1 - estimate))
-    low, high = (1 / (1 + math.exp(-end)) for end in (centre - half, centre + half))
+    low, high = (sigmoid(end) for end in (centre - half, centre + half))
     return Interval(estimate=estimate, low=low, high=high)
 
 
