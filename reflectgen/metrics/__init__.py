@@ -4,7 +4,8 @@ Shapes: P problems, N samples of each. `correct` is (P, N) bool, `values` and `w
 int as `codes` makes it. What is measured at k is the expectation over all k-subsets of the N samples, drawn without
 replacement: unbiased for k fresh samples. Estimators give one number per problem, (P,), and intervals are over problems,
 since the samples of one problem are not independent. Problems with different numbers of samples are no array: who has such
-uses the least common number, and says so, or goes problem by problem.
+uses the least common number, and says so, or goes problem by problem. Where figures take `counted` (P, N), they are over those
+samples alone.
 
 `at_k` and `votes` hold accuracies, `ranks` the AUC, `calibration` and `first_errors` what their names say, `intervals` how
 sure it all is; each names its sources.
