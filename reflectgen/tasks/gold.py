@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from reflectgen.answers import normalise
+from reflectgen.answers import canonical, normalise
 from reflectgen.quantity import quantity
 from reflectgen.tasks.base import Task
 from reflectgen.types import Problem
@@ -31,8 +31,18 @@ def verdicts(task: Task, pairs: Sequence[tuple[Problem, str]], workers: int = 2)
 
 
 def changed(task: Task, problem: Problem) -> str | None:
-    """A wrong answer like the problem's first gold one: the task's own (`Task.mutate`), else that of `change`."""
-    return task.mutate(problem) if task.mutate else change(problem.answers[0])
+    """A wrong answer like the problem's first gold one: the task's own (`Task.mutate`), else that of `change`.
+
+    It is changed again where it is another gold answer; None where that leads to none that is not.
+    """
+    if task.mutate:
+        return task.mutate(problem)
+    golds, wrong = set(map(canonical, problem.answers)), problem.answers[0]
+    for _ in problem.answers:
+        wrong = change(wrong)
+        if canonical(wrong) not in golds:
+            return wrong
+    return None
 
 
 def change(answer: str) -> str:

@@ -42,6 +42,14 @@ def test_an_answer_is_changed_by_its_kind(answer: str, wrong: str) -> None:
     assert not TASK.grade(wrong, Problem(text="", answers=(answer,)))
 
 
+@pytest.mark.parametrize(
+    ("golds", "wrong"),
+    [(("5", "6"), "7"), (("5", "12/2", "7.0"), "8"), (("x1", "x2"), "x3"), (tuple(f"x{n}" for n in range(10)), None)],
+)
+def test_an_answer_is_changed_until_it_is_no_gold_one(golds: tuple[str, ...], wrong: str | None) -> None:
+    assert gold.changed(TASK, Problem(text="", answers=golds)) == wrong
+
+
 def test_a_task_may_change_answers_itself() -> None:
     problem = Problem(text="", answers=("A",))
     assert gold.changed(TASK, problem) == "not A"
