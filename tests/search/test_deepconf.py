@@ -85,7 +85,9 @@ async def test_a_thinking_that_ends_within_a_window_is_as_confident_as_its_steps
     result = await search(confident("A", "1", 5), confident("B", "2", 3, 3), *agreed, warmup=0.25, window=2)
     assert [why for _, why in events(result, "cancelled") if why != "consensus"] == []
     assert result.answer == "7"
-    short = await search(confident("A", "1", 5), confident("B", "2", 4), confident("C", "7", 3), confident("D", "7", 6), window=2)
+    short = await search(
+        confident("A", "1", 5), confident("B", "2", 4), confident("C", "7", 3), confident("D", "7", 6), window=2
+    )
     assert events(short, "cancelled") == [("2", "confidence below 4.999")]
     assert short.answer == "7"
     assert short.choice.share == pytest.approx(6 / 11)

@@ -43,6 +43,7 @@ def test_gold_passes_its_own_grader(problems: dict[str, Problem]) -> None:
     [
         (ADD, True),
         ("add = lambda x, y: y + x", True),
+        ("from __future__ import annotations\n\n" + ADD, True),
         ("    return x + y", True),
         ("    return x - y", False),
         ("def plus(x, y): return x + y", False),
