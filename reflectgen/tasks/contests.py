@@ -78,7 +78,7 @@ def stored_tests(row: Row) -> dict[str, Any]:
         cases = _cases(stored)
         name = json.loads(row.values.get("metadata") or "{}").get("func_name")
         _check(cases, name)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise row.fault(f"its tests cannot be read ({error or type(error).__name__}): give the publisher's file.") from None
     return {"stored": stored, "function": name}
 

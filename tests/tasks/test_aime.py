@@ -51,6 +51,7 @@ def test_gold_passes_its_own_grader(task: object) -> None:
         ('{"answer": 3}', "line 1: the field 'problem' is missing"),
         ('{"problem": "Why?"}', "line 1: the field 'answer' is missing"),
         ('{"problem": "Why?", "answer": 1000}', "line 1: the answer '1000' is no whole number from 0 to 999"),
+        (f'{{"problem": "Why?", "answer": "{"9" * 5_000}"}}', "line 1: the answer '99999999999999999999' is no whole number"),
         ('{"problem": "Why?", "answer": "1/2"}', "line 1: the answer '1/2' is no whole number"),
         ('{"problem": "Why?", "answer": "3"}\n{"problem": "W', "line 2: not valid JSON"),
     ],

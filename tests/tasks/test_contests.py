@@ -62,6 +62,7 @@ def test_a_pickle_of_anything_else_is_not_opened(tmp_path: Path, monkeypatch: py
         (packed("no JSON"), "its tests cannot be read"),
         ('[{"input": "1"}]', r"its tests cannot be read \('testtype'\)"),
         ('[{"input": "1", "output": "2", "testtype": "functional"}]', "one is not of the type stdin"),
+        ("[" * 99_999, "maximum recursion depth exceeded"),
     ],
 )
 def test_tests_that_cannot_be_read_are_told(private: str, fault: str) -> None:
