@@ -14,7 +14,7 @@ sure it all is; each names its sources.
 from __future__ import annotations
 
 from reflectgen.metrics.arrays import Bools, Floats, Ints
-from reflectgen.metrics.at_k import best_of_k, oracle, pass_at_1, pass_at_k
+from reflectgen.metrics.at_k import best_of_k, pass_at_1, pass_at_k
 from reflectgen.metrics.calibration import Bin, brier, expected_calibration_error, reliability
 from reflectgen.metrics.first_errors import NO_ERROR, first_error_f1
 from reflectgen.metrics.intervals import Interval, interval, mean, mean_interval, paired_difference, wilson
@@ -51,7 +51,6 @@ __all__ = [
     "majority_at_k",
     "mean",
     "mean_interval",
-    "oracle",
     "paired_difference",
     "pass_at_1",
     "pass_at_k",

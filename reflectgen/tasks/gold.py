@@ -14,17 +14,11 @@ from reflectgen.types import Problem
 _LAST_DIGIT = re.compile(r"\d(?!.*\d)", re.ASCII | re.DOTALL)
 
 
-def check(task: Task, problems: Sequence[Problem], workers: int = 2) -> Iterator[tuple[Problem, bool]]:
-    """Each of `problems` that has a gold answer, in order, and whether the first of its answers is graded as right.
-
-    `workers` are graded at a time. Raises what `task.ready` raises before any is.
-    """
-    known = [problem for problem in problems if problem.answers]
-    yield from zip(known, verdicts(task, [(problem, problem.answers[0]) for problem in known], workers), strict=True)
-
-
 def verdicts(task: Task, pairs: Sequence[tuple[Problem, str]], workers: int = 2) -> Iterator[bool]:
-    """Whether each answer to its problem is graded as right, in order."""
+    """Whether each answer to its problem is graded as right, in order; `workers` are graded at a time.
+
+    Raises what `task.ready` raises before any is.
+    """
     task.ready()
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda pair: task.grade(pair[1], pair[0]), pairs)
