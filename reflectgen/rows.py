@@ -39,7 +39,7 @@ class Row:
             raise self.fault(f"the field '{field}' is missing.")
         value = self.values[field]
         if not isinstance(value, str):
-            raise self.fault(f"the field '{field}' must be a string, not {json.dumps(value)[:40]}.")
+            raise self.fault(f"the field '{field}' must be a string, not {json.dumps(value, default=str)[:40]}.")
         if not value.strip():
             raise self.fault(f"the field '{field}' is empty.")
         return value
@@ -71,12 +71,18 @@ def _parse(path: Path, number: int, line: bytes) -> Row:
         values = json.loads(line.decode().strip())
     except UnicodeDecodeError:
         raise InputError(f"{path}, line {number}: not UTF-8 text.") from None
-    except json.JSONDecodeError as error:
-        fault = f"{error.msg.removesuffix(' at')} at column {error.colno}"
-        raise InputError(f"{path}, line {number}: not valid JSON ({fault}).") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}, line {number}: {json_fault(error)}.") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}, line {number}: a row must be a JSON object with named fields.")
     return Row(path, number, values)
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """Why JSON could not be read, from what the decoder raised."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})"
+    return "its JSON is nested too deep" if isinstance(error, RecursionError) else "a number in it has too many digits"
 
 
 class Log:
@@ -150,6 +156,6 @@ def _is_half_row(last: bytes) -> bool:
     """Whether the last line of a file, up to its end, is a row that was not written out."""
     try:
         json.loads(last)
-    except ValueError:
+    except (ValueError, RecursionError):
         return last.startswith(b"{") and not last.endswith(b"\n")
     return False

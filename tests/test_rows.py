@@ -19,6 +19,8 @@ def test_rows_know_their_lines_and_blank_lines_are_skipped(tmp_path: Path) -> No
         ('{"a": 1', r"line 2: not valid JSON \(Expecting ',' delimiter at column 8\)"),
         ('{"a', r"line 2: not valid JSON \(Unterminated string starting at column 2\)"),
         ("[1]", "line 2: a row must be a JSON object"),
+        (f'{{"a": {"9" * 5_000}}}', "line 2: a number in it has too many digits"),
+        ('{"a": ' + "[" * 99_999, "line 2: its JSON is nested too deep"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, fault: str) -> None:

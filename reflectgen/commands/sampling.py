@@ -80,6 +80,9 @@ def fill(output: Path, source: Source, loading: dict[str, Any], **job: Any) -> S
     task, problems = source.load()
     with open_model(**loading, prompt=task.prompt) as model:
         sampler = Sampler(model, Job(task=task, problems=problems, **job), output)
+        if not (sampler.done or sampler.missing):
+            told = f"{len(problems)} problems come to {len(sampler.chunks)}: a smaller --chunk makes more."
+            typer.echo(f"There is no shard for --shard {sampler.job.share}, since {told}", err=True)
         done, missing = (sum(len(chunk.problems) for chunk in part) * sampler.job.k for part in (sampler.done, sampler.missing))
         tally = Tally()
         with keeping(lambda: f"the shards that were written are kept in {output}"), progress(done + missing, done) as show:

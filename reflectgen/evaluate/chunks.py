@@ -33,6 +33,9 @@ class Share:
             raise OptionError(f"--shard '{text}' is no share: of two processes one gets 0/2, the other 1/2.")
         return cls(int(match[1]), int(match[2]))
 
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
     def takes(self, shard: int) -> bool:
         """Whether shard number `shard` belongs to it."""
         return shard % self.count == self.index

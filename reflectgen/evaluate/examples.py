@@ -82,7 +82,8 @@ PICKS: dict[str, Callable[[Traces, Floats], Place | None]] = {
 
 
 def _largest(values: Floats, among: Bools) -> Place | None:
-    """The first of the largest values."""
+    """The first of the largest values; none where all of them failed."""
+    among = among & np.isfinite(values)
     if not among.any():
         return None
     problem, sample = np.unravel_index(int(np.where(among, values, -np.inf).argmax()), values.shape)

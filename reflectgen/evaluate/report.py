@@ -24,6 +24,8 @@ from reflectgen.search.choice import Frontier, Point
 
 REFERENCE = Contender("best_of_n")
 """What every way is compared with; it has no settings."""
+MEASURED = ("tokens_generated", "tokens_prefilled", "tokens_scored", "forward_passes", "seconds", "wall_seconds")
+"""Fields of a cell's rows that hold numbers."""
 
 Way = tuple[str, str, int, int | None]
 """Key of a strategy with its settings, a selector, a k and a budget."""
@@ -218,8 +220,13 @@ def _check(folder: Folder, rows: Sequence[Sequence[Row]]) -> None:
         for row, first in zip(found, rows[0], strict=True):
             if row.text("id") != first.text("id"):
                 raise row.fault(f"the problem is '{row.text('id')}' and should be '{first.text('id')}': run it again.")
-            if not isinstance(row.values.get("tokens_generated"), int):
+            if row.values.get("tokens_generated") is None:
                 raise row.fault("the field 'tokens_generated' is missing: run it again.")
+            for name in MEASURED:
+                if not isinstance(row.values.get(name), int | float | None):
+                    raise row.fault(f"the field '{name}' must be a number: run it again.")
+            if not isinstance(row.values.get("correct"), bool | None):
+                raise row.fault("the field 'correct' must be true, false or null: run it again.")
 
 
 def _means(rows: Sequence[Sequence[Row]], name: str) -> Floats | None:

@@ -14,7 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,7 +97,8 @@ class Sampler:
         """Sample, grade and write the missing chunks.
 
         Traces that failed are rows with their error; where all of a chunk failed, `ModelError` is raised and nothing of the
-        chunk written. What is left when an error or an interrupt comes is for the next run.
+        chunk written. At an error the chunks that were sampled before are graded and written first; what is left then, or when
+        an interrupt comes, is for the next run.
         """
         writes: deque[Future[Path]] = deque()
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="reflectgen-grade")
@@ -109,6 +110,9 @@ class Sampler:
                     writes.popleft().result()
             for write in writes:
                 write.result()
+        except Exception:
+            wait(writes)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

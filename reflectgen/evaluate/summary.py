@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -19,7 +20,7 @@ COLUMNS = ("problem_id", "correct", "finish", *LISTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Numbers over traces and problems. Accuracies are None where no outcome is known."""
+    """Numbers over traces and problems. Accuracies are None where no outcome is known, means 0 where there is no trace."""
 
     problems: int
     traces: int
@@ -50,9 +51,9 @@ class Summary:
             failed=finishes.count("failed"),
             pass_at_1=_over_problems([fmean(right) for right in outcomes.values()]),
             any_right=_over_problems([float(any(right)) for right in outcomes.values()]),
-            unfinished=finishes.count("length") / len(finishes),
-            tokens=fmean(lengths),
-            steps=fmean(steps),
+            unfinished=_mean([float(finish == "length") for finish in finishes]),
+            tokens=_mean(lengths),
+            steps=_mean(steps),
         )
 
 
@@ -67,6 +68,10 @@ def _columns(store: Store) -> tuple[list[Any], ...]:
             column = shard.column(name)
             values += (pc.list_value_length(column) if name in LISTS else column).to_pylist()
     return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else 0.0
 
 
 def _over_problems(values: list[float]) -> Interval | None:

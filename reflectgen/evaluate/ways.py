@@ -2,7 +2,7 @@
 
 A way is a selector (`reflectgen.select`), and where that is made from the trajectory score, an aggregate of the step scores in
 place of the stored one (`reflectgen.scoring`). Values are the selectors' own, but for the scales of a blend: it is standardised
-over all traces of the store, since the scales of the head are not stored with it.
+over all traces of the store that ended, since the scales of the head are not stored with it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def values(traces: Traces, ways: Sequence[Way], scores: Scores) -> dict[Way, Flo
     found: dict[Way, Floats] = {}
     for name in dict.fromkeys(map(_aggregate, ways)):
         measured = _measured(traces, scores[name])
-        scales = blend_scales(measured)
+        scales = blend_scales(list(compress(measured, traces.ended.ravel())))
         for way in ways:
             if _aggregate(way) == name:
                 selector = parse(PRODUCTS.get(way.select, way.select))

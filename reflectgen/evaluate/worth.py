@@ -1,6 +1,7 @@
 """What scores are worth: how they rank, whether they are probabilities, and how they run along a trace.
 
-The scores are the trajectory scores that a store holds. Ranks are measured of every value that takes the best of k.
+The scores are the trajectory scores that a store holds. Ranks are measured of every value that takes the best of k. Traces
+that failed were not graded to their end and are never chosen: all figures leave them out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from reflectgen import metrics
 from reflectgen.evaluate.offline import Offline
 from reflectgen.evaluate.traces import Traces
 from reflectgen.evaluate.ways import Way
-from reflectgen.metrics import Bin, Bools, Floats, Interval, Ints
+from reflectgen.metrics import Bin, Floats, Interval, Ints
 from reflectgen.select import parse
 
 BARS, PLACES = 20, 10
@@ -28,7 +29,7 @@ class Rank:
 
     way: Way
     pooled: Interval
-    """AUC over all traces."""
+    """AUC over all traces that ended."""
     within: Interval
     """AUC among the traces of one problem, the mean over those with right and wrong ones."""
 
@@ -62,21 +63,21 @@ class Worth:
 
     @classmethod
     def of(cls, offline: Offline) -> Self:
-        """Over all N traces of each problem."""
+        """Over all traces of each problem that ended."""
         traces = offline.traces
         ranked = [way for way in offline.ways if not parse(way.select).votes]
-        share = traces.correct.mean(axis=1)
+        right, wrong = traces.ended & traces.correct, traces.ended & ~traces.correct
+        known = (traces.correct, traces.score, traces.ended)
         graded = traces.graded
-        scores = np.nan_to_num(traces.score)  # what failed before its first step
-        bins = metrics.reliability(traces.correct, scores) if graded else []
+        bins = metrics.reliability(*known) if graded else []
         return cls(
-            mixed=int(((share > 0) & (share < 1)).sum()),
-            ranks=tuple(_rank(way, traces.correct, offline.values[way]) for way in ranked),
-            brier=metrics.mean_interval(metrics.brier(traces.correct, scores)) if graded else None,
+            mixed=int((right.any(axis=1) & wrong.any(axis=1)).sum()),
+            ranks=tuple(_rank(way, traces, offline.values[way]) for way in ranked),
+            brier=metrics.mean_interval(metrics.brier(*known)) if graded else None,
             bins=tuple(bins),
             error=metrics.expected_calibration_error(bins) if graded else None,
-            right=_bars(scores[traces.correct]) if graded else (),
-            wrong=_bars(scores[~traces.correct]) if graded else (),
+            right=_bars(traces.score[right]) if graded else (),
+            wrong=_bars(traces.score[wrong]) if graded else (),
             along=tuple(_along(traces)) if graded else (),
         )
 
@@ -85,9 +86,9 @@ class Worth:
         return {**asdict(self), "ranks": [{**asdict(one), "way": str(one.way)} for one in self.ranks]}
 
 
-def _rank(way: Way, correct: Bools, values: Floats) -> Rank:
-    within = metrics.mean_interval(metrics.auc_within(correct, values))
-    return Rank(way=way, pooled=metrics.auc_interval(correct, values), within=within)
+def _rank(way: Way, traces: Traces, values: Floats) -> Rank:
+    known = (traces.correct, values, traces.ended)
+    return Rank(way=way, pooled=metrics.auc_interval(*known), within=metrics.mean_interval(metrics.auc_within(*known)))
 
 
 def _bars(scores: Floats) -> tuple[int, ...]:
@@ -103,7 +104,7 @@ def _along(traces: Traces) -> list[Place]:
     place = ((np.arange(len(trace)) - first[trace] + 0.5) / counts[trace] * PLACES).astype(np.int64)
     scores = traces.steps["score"].astype(np.float64)
     right = traces.correct.ravel()[trace]
-    known = ~np.isnan(scores)
+    known = ~np.isnan(scores) & traces.ended.ravel()[trace]
     kinds = [_by_place(traces, trace[kind], place[kind], scores[kind]) for kind in (known & right, known & ~right)]
     return [Place(start=index / PLACES, right=one, wrong=two) for index, (one, two) in enumerate(zip(*kinds, strict=True))]
 

@@ -4,7 +4,8 @@ Shapes: P problems, N samples of each. `correct` is (P, N) bool, `values` and `w
 int as `codes` makes it. What is measured at k is the expectation over all k-subsets of the N samples, drawn without
 replacement: unbiased for k fresh samples. Estimators give one number per problem, (P,), and intervals are over problems,
 since the samples of one problem are not independent. Problems with different numbers of samples are no array: who has such
-uses the least common number, and says so, or goes problem by problem.
+uses the least common number, and says so, or goes problem by problem. Where figures take `counted` (P, N), they are over those
+samples alone.
 
 `at_k` and `votes` hold accuracies, `ranks` the AUC, `calibration` and `first_errors` what their names say, `intervals` how
 sure it all is; each names its sources.
@@ -13,7 +14,7 @@ sure it all is; each names its sources.
 from __future__ import annotations
 
 from reflectgen.metrics.arrays import Bools, Floats, Ints
-from reflectgen.metrics.at_k import best_of_k, oracle, pass_at_1, pass_at_k
+from reflectgen.metrics.at_k import best_of_k, pass_at_1, pass_at_k
 from reflectgen.metrics.calibration import Bin, brier, expected_calibration_error, reliability
 from reflectgen.metrics.first_errors import NO_ERROR, first_error_accuracies, first_error_f1
 from reflectgen.metrics.intervals import Interval, interval, mean, mean_interval, paired_difference, wilson
@@ -51,7 +52,6 @@ __all__ = [
     "majority_at_k",
     "mean",
     "mean_interval",
-    "oracle",
     "paired_difference",
     "pass_at_1",
     "pass_at_k",

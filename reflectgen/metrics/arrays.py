@@ -20,6 +20,11 @@ def check_k(correct: Bools | Floats, k: int) -> int:
     return n
 
 
+def members(correct: Bools, counted: Bools | None) -> Bools:
+    """Which samples (P, N) a figure is over: those `counted`, or all."""
+    return np.ones_like(correct) if counted is None else counted
+
+
 def check_known(values: Floats) -> None:
     """Raise `InputError` where a sample has no value."""
     if np.isnan(values).any():

@@ -27,11 +27,6 @@ def pass_at_k(correct: Bools, k: int) -> Floats:
     return chances
 
 
-def oracle(correct: Bools) -> Floats:
-    """1 where any sample is right, else 0: pass@N; (P, N) -> (P,)."""
-    return np.where(correct.any(axis=1), 1.0, 0.0)
-
-
 def best_of_k(correct: Bools | Floats, values: Floats, k: int) -> Floats:
     """The sample of largest value among k is right: (P, N), (P, N) -> (P,).
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reflectgen.metrics.arrays import Bools, Floats, Ints, check_known
+from reflectgen.metrics.arrays import Bools, Floats, Ints, check_known, members
 from reflectgen.metrics.intervals import Interval, share_interval
 
 
@@ -33,20 +33,24 @@ class Bin:
     """Share of them that is right."""
 
 
-def brier(correct: Bools, scores: Floats) -> Floats:
-    """Mean squared difference of score and outcome, of each problem: (P, N), (P, N) -> (P,); 0 is best."""
-    check_known(scores)
-    losses: Floats = ((scores - correct) ** 2).mean(axis=1)
+def brier(correct: Bools, scores: Floats, counted: Bools | None = None) -> Floats:
+    """Mean squared difference of score and outcome, of each problem: (P, N), (P, N) -> (P,); 0 is best, NaN of no sample."""
+    among = members(correct, counted)
+    check_known(scores[among])
+    counts = among.sum(axis=1)
+    sums = np.where(among, (scores - correct) ** 2, 0.0).sum(axis=1)
+    losses: Floats = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     return losses
 
 
-def reliability(correct: Bools, scores: Floats, *, bins: int = 10) -> list[Bin]:
+def reliability(correct: Bools, scores: Floats, counted: Bools | None = None, *, bins: int = 10) -> list[Bin]:
     """Share of right samples against score, in at most `bins` bins of equal mass, by ascending score."""
-    check_known(scores)
-    ordered = np.sort(scores, axis=None)
+    among = members(correct, counted)
+    check_known(scores[among])
+    ordered = np.sort(scores[among])
     edges = np.unique(ordered[np.arange(1, bins) * ordered.size // bins])  # the least score of each bin but the first
     place = np.searchsorted(edges, scores, side="right")  # (P, N)
-    return [_bin(correct, scores, place == index) for index in np.unique(place)]
+    return [_bin(correct, scores, among & (place == index)) for index in np.unique(place[among])]
 
 
 def expected_calibration_error(found: Sequence[Bin]) -> float:
@@ -58,14 +62,14 @@ def expected_calibration_error(found: Sequence[Bin]) -> float:
     return sum(one.samples * abs(one.score - one.right.estimate) for one in found) / total
 
 
-def _bin(correct: Bools, scores: Floats, members: Bools) -> Bin:
-    """Of the samples that are `members` (P, N)."""
-    counts: Ints = members.sum(axis=1)
-    right: Ints = (members & correct).sum(axis=1)
+def _bin(correct: Bools, scores: Floats, inside: Bools) -> Bin:
+    """Of the samples `inside` (P, N)."""
+    counts: Ints = inside.sum(axis=1)
+    right: Ints = (inside & correct).sum(axis=1)
     return Bin(
         samples=int(counts.sum()),
         problems=int((counts > 0).sum()),
-        score=float(scores[members].mean()),
+        score=float(scores[inside].mean()),
         right=_ratio(right[counts > 0], counts[counts > 0]),
     )
 

@@ -11,8 +11,9 @@ import math
 
 import numpy as np
 
-from reflectgen.metrics.arrays import Bools, Floats, Ints, check_known
+from reflectgen.metrics.arrays import Bools, Floats, Ints, check_known, members
 from reflectgen.metrics.intervals import SAME, Interval, student, unlike
+from reflectgen.scoring import sigmoid
 
 
 def auc(correct: Bools, values: Floats) -> float:
@@ -26,28 +27,31 @@ def auc(correct: Bools, values: Floats) -> float:
     return float(wins[right].sum() / pairs) if pairs else math.nan
 
 
-def auc_within(correct: Bools, values: Floats) -> Floats:
+def auc_within(correct: Bools, values: Floats, counted: Bools | None = None) -> Floats:
     """AUC of each problem's own samples, NaN where all or none are right: (P, N), (P, N) -> (P,)."""
-    right, problem = correct.ravel(), _problems(correct)
-    wins = np.bincount(problem[right], weights=_wins(right, values.ravel(), problem)[right], minlength=len(correct))
-    pairs = correct.sum(axis=1) * (~correct).sum(axis=1)
+    among = members(correct, counted)
+    right, problem = correct[among], np.nonzero(among)[0]
+    wins = np.bincount(problem[right], weights=_wins(right, values[among], problem)[right], minlength=len(correct))
+    pairs = (among & correct).sum(axis=1) * (among & ~correct).sum(axis=1)
     shares: Floats = np.divide(wins, pairs, out=np.full(len(correct), math.nan), where=pairs > 0)
     return shares
 
 
-def auc_interval(correct: Bools, values: Floats, *, level: float = 0.95) -> Interval:
-    """`auc` of all samples with its interval over problems: (P, N), (P, N).
+def auc_interval(correct: Bools, values: Floats, counted: Bools | None = None, *, level: float = 0.95) -> Interval:
+    """`auc` of all samples with its interval over the problems that have any: (P, N), (P, N).
 
     All values in order, or all of them equal, is treated as in `reflectgen.metrics.intervals`. The interval is [0, 1] where
     one problem alone has all right or all wrong samples, NaN without samples of both.
     """
-    right, problem, count = correct.ravel(), _problems(correct), len(correct)
-    pooled, own = (_wins(right, values.ravel(), group) for group in (np.zeros_like(problem), problem))
+    among = members(correct, counted)
+    right, count = correct[among], int(among.any(axis=1).sum())
+    _, problem = np.unique(np.nonzero(among)[0], return_inverse=True)  # numbered without gaps
+    pooled, own = (_wins(right, values[among], group) for group in (np.zeros_like(problem), problem))
     above, below, within = (
         np.bincount(problem[kind], weights=wins[kind], minlength=count)
         for kind, wins in ((right, pooled), (~right, pooled), (right, own))
     )
-    rights, wrongs = correct.sum(axis=1), (~correct).sum(axis=1)
+    rights, wrongs = (np.bincount(problem[kind], minlength=count) for kind in (right, ~right))
     pairs = rights.sum() * wrongs.sum()
     if not pairs:
         return Interval(estimate=math.nan, low=math.nan, high=math.nan)
@@ -61,13 +65,8 @@ def auc_interval(correct: Bools, values: Floats, *, level: float = 0.95) -> Inte
         return unlike(estimate, count, level=level)
     centre = math.log(estimate / (1 - estimate))
     half = student(count - 1, level) * math.sqrt(variance) / (estimate * (1 - estimate))
-    low, high = (1 / (1 + math.exp(-end)) for end in (centre - half, centre + half))
+    low, high = (sigmoid(end) for end in (centre - half, centre + half))
     return Interval(estimate=estimate, low=low, high=high)
-
-
-def _problems(correct: Bools) -> Ints:
-    """Number of the problem of each sample: (P, N) -> (P N,)."""
-    return np.repeat(np.arange(len(correct)), correct.shape[1])
 
 
 def _wins(right: Bools, values: Floats, group: Ints) -> Floats:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from reflectgen import registry
 from reflectgen.config import Config
 from reflectgen.config import search as settings
+from reflectgen.errors import OptionError
 from reflectgen.search.adaptive import adaptive
 from reflectgen.search.base import Answering, Request, Strategy
 from reflectgen.search.beam import beam
@@ -72,7 +74,12 @@ __all__ = [
 
 def named(name: str) -> Strategy:
     """The strategy of that name, or an installed one, or `module:attribute`; raises `OptionError` where there is none."""
-    return registry.find("strategy", name, STRATEGIES)
+    found = registry.find("strategy", name, STRATEGIES)
+    try:
+        signature(found).bind("an engine", "a request")
+    except (TypeError, ValueError):  # ValueError: some functions written in C have no signature
+        raise OptionError(f"'{name}' is no strategy: it must be a function of an engine and a request.") from None
+    return found
 
 
 def check_settings(name: str, given: Mapping[str, Any]) -> None:

@@ -35,7 +35,8 @@ async def adaptive(engine: Engine, request: Request) -> Result:
             if certainty >= settings.settled:
                 pool.cancel(pool.thinking, f"settled at {certainty:.3f}")
                 break
-            pool.cancel(pool.behind(pool.thinking, settings.within, voters), "behind the best")
+            answered = [branch for branch in voters if request.extract(branch.reply) is not None]
+            pool.cancel(pool.behind(pool.thinking, settings.within, answered), "behind the best")
             pool.add(min(settings.live - len(pool.thinking), request.k - len(pool.branches)))
         return await pool.conclude("adaptive", pool.candidates)
 

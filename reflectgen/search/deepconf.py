@@ -4,8 +4,9 @@ Source: arXiv 2508.15260. A warm-up share of the k thinkings is written whole; t
 that `keep` of them exceed. The others are stopped as soon as a window of theirs is weaker, and votes weigh a thinking by its
 confidence. The search ends where the leading answer has the share `consensus` of the votes. A baseline: it needs no head.
 
-Deviations: a window is a number of steps, not of tokens, and confidence is looked at between steps. While the search goes on
-all that answered vote on whether there is consensus; in the final vote, as in the paper, those below the threshold do not.
+Deviations: a window is a number of steps, not of tokens, and confidence is looked at between steps; a thinking that is over
+before it has a whole window is measured by the mean of its steps. While the search goes on all that answered vote on whether
+there is consensus; in the final vote, as in the paper, those below the threshold do not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from reflectgen.config.search import DeepConfSettings
 from reflectgen.engine.base import Engine
 from reflectgen.engine.branch import Branch
 from reflectgen.search.base import Request
-from reflectgen.search.pool import Pool
+from reflectgen.search.pool import Pool, thinks
 from reflectgen.search.votes import tally
 from reflectgen.types import Result
 
@@ -45,10 +46,13 @@ async def deepconf(engine: Engine, request: Request) -> Result:
 
 
 def weakest(branch: Branch, window: int) -> float:
-    """Least mean confidence of `window` consecutive steps; infinite before there are as many."""
+    """Least mean confidence of `window` consecutive steps.
+
+    With fewer it is infinite while the thinking goes on, and after that the mean of those that there are, 0 without any.
+    """
     values = [step.confidence for step in branch.steps]
     means = [fmean(values[start : start + window]) for start in range(len(values) - window + 1)]
-    return min(means, default=math.inf)
+    return min(means, default=math.inf if thinks(branch) else fmean(values or [0.0]))
 
 
 SLACK = 1e-3
@@ -65,4 +69,5 @@ def _agreed(pool: Pool, settings: DeepConfSettings) -> bool:
     """Whether the leading answer has the share of the votes that ends the search."""
     voters = [branch for branch in pool.branches if branch.state == "finished"]
     totals = tally(pool, voters, select.values("weighted:confidence", voters))
-    return bool(totals) and totals[0] >= settings.consensus * math.fsum(totals)
+    total = math.fsum(totals)
+    return total > 0 and totals[0] >= settings.consensus * total

@@ -123,10 +123,10 @@ def _worth(pool: Pool) -> dict[Branch, float]:
 
 
 def _most_visited(root: Node) -> Node:
-    """The last node of the path that goes down by visits; of equals the first."""
+    """The last node of the path that goes down by visits through what has leaves; of equals the first."""
     node = root
-    while node.children:
-        node = max(node.children, key=lambda child: child.visits)
+    while grown := [child for child in node.children if child.leaves]:
+        node = max(grown, key=lambda child: child.visits)
     return node
 
 

@@ -11,6 +11,8 @@ number by `reflectgen.answers`, so `025` is 25. One split, whatever its name.
 
 from __future__ import annotations
 
+import re
+
 from reflectgen.rows import Row
 from reflectgen.tasks.base import Loader
 from reflectgen.tasks.files import field
@@ -20,7 +22,7 @@ from reflectgen.types import Problem
 SOURCE = "https://artofproblemsolving.com/wiki/index.php/AIME_Problems_and_Solutions"
 LICENCE = "none given (MAA)"
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
-LARGEST = 999
+_ANSWER = re.compile(r"0*(\d{1,3})", re.ASCII)
 
 
 def loader(task: str) -> Loader:
@@ -42,6 +44,7 @@ def to_problem(row: Row, task: str) -> Problem:
 
 def _gold(row: Row) -> str:
     value = str(field(row, "answer")).strip()
-    if not (value.isascii() and value.isdecimal() and int(value) <= LARGEST):
-        raise row.fault(f"the answer '{value[:20]}' is no whole number from 0 to {LARGEST}.")
-    return str(int(value))
+    found = _ANSWER.fullmatch(value)
+    if not found:
+        raise row.fault(f"the answer '{value[:20]}' is no whole number from 0 to 999.")
+    return found[1]

@@ -32,6 +32,7 @@ from typing import Any
 from reflectgen import sandbox
 from reflectgen.rows import Row
 from reflectgen.sandbox import Limits
+from reflectgen.tasks.program import put_behind
 from reflectgen.types import Problem
 
 LARGEST = 1 << 29
@@ -77,7 +78,7 @@ def stored_tests(row: Row) -> dict[str, Any]:
         cases = _cases(stored)
         name = json.loads(row.values.get("metadata") or "{}").get("func_name")
         _check(cases, name)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise row.fault(f"its tests cannot be read ({error or type(error).__name__}): give the publisher's file.") from None
     return {"stored": stored, "function": name}
 
@@ -146,11 +147,11 @@ def grade(answer: str | None, problem: Problem) -> bool:
     if name is None:
         return all(_prints(answer, case["input"], case["output"]) for case in cases)
     tests = CALLS.format(name=name, cases=json.dumps(_calls(cases)))
-    return sandbox.judge(PRELUDE + answer, tests, names=("Solution", name), limits=FUNCTION_LIMITS).finished
+    return sandbox.judge(put_behind(PRELUDE, answer), tests, names=("Solution", name), limits=FUNCTION_LIMITS).finished
 
 
 def _prints(answer: str, given: str, expected: str) -> bool:
-    outcome = sandbox.run(PRELUDE + answer, stdin=given, limits=STDIN_LIMITS)
+    outcome = sandbox.run(put_behind(PRELUDE, answer), stdin=given, limits=STDIN_LIMITS)
     return outcome.finished and same_output(outcome.stdout, expected)
 
 

@@ -69,9 +69,8 @@ def _array(path: Path, text: str) -> Iterator[Row]:
         line += text.count("\n", place, begin)
         try:
             values, place = decoder.raw_decode(text, begin)
-        except json.JSONDecodeError as error:
-            fault = f"{error.msg.removesuffix(' at')} at column {error.colno}"
-            raise InputError(f"{path}, line {error.lineno}: not valid JSON ({fault}).") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {getattr(error, 'lineno', line)}: {rows.json_fault(error)}.") from None
         row = Row(path, line, values)
         if not isinstance(values, dict):
             raise row.fault("a row must be a JSON object with named fields.")

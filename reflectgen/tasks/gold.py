@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from reflectgen.answers import normalise
+from reflectgen.answers import canonical, normalise
 from reflectgen.quantity import quantity
 from reflectgen.tasks.base import Task
 from reflectgen.types import Problem
@@ -14,25 +14,29 @@ from reflectgen.types import Problem
 _LAST_DIGIT = re.compile(r"\d(?!.*\d)", re.ASCII | re.DOTALL)
 
 
-def check(task: Task, problems: Sequence[Problem], workers: int = 2) -> Iterator[tuple[Problem, bool]]:
-    """Each of `problems` that has a gold answer, in order, and whether the first of its answers is graded as right.
-
-    `workers` are graded at a time. Raises what `task.ready` raises before any is.
-    """
-    known = [problem for problem in problems if problem.answers]
-    yield from zip(known, verdicts(task, [(problem, problem.answers[0]) for problem in known], workers), strict=True)
-
-
 def verdicts(task: Task, pairs: Sequence[tuple[Problem, str]], workers: int = 2) -> Iterator[bool]:
-    """Whether each answer to its problem is graded as right, in order."""
+    """Whether each answer to its problem is graded as right, in order; `workers` are graded at a time.
+
+    Raises what `task.ready` raises before any is.
+    """
     task.ready()
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda pair: task.grade(pair[1], pair[0]), pairs)
 
 
 def changed(task: Task, problem: Problem) -> str | None:
-    """A wrong answer like the problem's first gold one: the task's own (`Task.mutate`), else that of `change`."""
-    return task.mutate(problem) if task.mutate else change(problem.answers[0])
+    """A wrong answer like the problem's first gold one: the task's own (`Task.mutate`), else that of `change`.
+
+    It is changed again where it is another gold answer; None where that leads to none that is not.
+    """
+    if task.mutate:
+        return task.mutate(problem)
+    golds, wrong = set(map(canonical, problem.answers)), problem.answers[0]
+    for _ in problem.answers:
+        wrong = change(wrong)
+        if canonical(wrong) not in golds:
+            return wrong
+    return None
 
 
 def change(answer: str) -> str:

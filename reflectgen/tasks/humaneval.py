@@ -6,7 +6,8 @@ https://github.com/openai/human-eval (`HumanEval.jsonl.gz`), MIT licence. A row 
 
 Deviations from the publisher's program, which is prompt + completion + test + check(entry_point) in one interpreter:
 1. A chat model answers with a whole function, often without the prompt's imports. It is put behind the prompt, whose unfinished
-   function (a docstring) it then replaces; a bare body goes on from the prompt as with the publisher.
+   function (a docstring) it then replaces; a bare body goes on from the prompt as with the publisher. `__future__` imports
+   that it begins with are put before the prompt.
 2. The tests run in a process of their own and call the answer from there (`reflectgen.sandbox`). The prompt's helper
    functions that some tests call are the publisher's, whatever the answer calls by their names.
 3. 10 seconds of processor time, and 30 by the clock, where the publisher allows 3 by the clock.
@@ -25,6 +26,7 @@ from reflectgen.tasks.base import Hub, Task, missing
 from reflectgen.tasks.code import ASK, FENCE, OPENING, extract, ready
 from reflectgen.tasks.files import read
 from reflectgen.tasks.jsonl import collect, draw
+from reflectgen.tasks.program import put_behind
 from reflectgen.types import Problem
 
 SOURCE = "https://github.com/openai/human-eval"
@@ -60,7 +62,7 @@ def grade(answer: str | None, problem: Problem) -> bool:
     if answer is None:
         return False
     prompt, test, name = (problem.meta[field] for field in TESTS)
-    program = prompt + ("\n" if defines(answer, name) else "") + answer
+    program = put_behind(prompt + "\n" if defines(answer, name) else prompt, answer)
     setup = f"{prompt}\ndel {name}\n{test}"
     return sandbox.judge(program, f"check({name})", names=(name,), setup=setup).finished
 

@@ -69,6 +69,18 @@ def test_step_rule_limit_share_and_compact(run: Run, folder: Path, tmp_path: Pat
     assert drawn[0] != drawn[1][1::2]
 
 
+def test_a_share_without_a_shard_is_told_and_is_no_error(run: Run, folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    common = ("rollout", "--data", problems(tmp_path, 2), "--model", folder, "--output", store, *SHORT)
+    done = run(*common, "--shard", "1/2", "--json")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "There is no shard for --shard 1/2, since 2 problems come to 1: a smaller --chunk makes more.\n"
+    assert json.loads(done.stdout)["traces"] == 0
+    assert run(*common, "--shard", "0/2").exit_code == 0
+    shared = run(*common, "--shard", "1/2", "--json")
+    assert json.loads(shared.stdout)["traces"] == 4  # what the others have sampled
+
+
 def test_wrong_input_is_one_sentence_and_loses_nothing(run: Run, folder: Path, headless: Path, tmp_path: Path) -> None:
     source, store = problems(tmp_path, 2), tmp_path / "store"
     good = ("rollout", "--data", source, "--model", folder, "--output", store, *SHORT)

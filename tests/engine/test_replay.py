@@ -33,6 +33,7 @@ REPLAYED: Cases = [
     ("adaptive", {"live": 2, "settled": 0.7}),
     ("deepconf", {}),
     ("deepconf", {"window": 1, "live": 2}),
+    ("deepconf", {"window": 3, "keep": 0.9}),
     ("esc", {"window": 3}),
 ]
 NAMES = [strategy for strategy, _ in REPLAYED]

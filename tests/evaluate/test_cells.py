@@ -53,6 +53,8 @@ def test_a_list_of_strategies_is_read_each_once() -> None:
         ("best_of", "Unknown strategy 'best_of'"),
         ("esc:windows=2", "The settings of esc: windows: Extra inputs are not permitted"),
         ("esc:window=1", "The settings of esc: window: Input should be greater than or equal to 2"),
+        ("math:sqrt", "'math:sqrt' is no strategy: it must be a function of an engine and a request."),
+        ("math:hypot", "'math:hypot' is no strategy"),
         ("esc:=2", "'=2' in 'esc:=2' is no setting: write it like pruned:rule=prefix,keep=0.25."),
         ("pruned:keep=[", "'keep=\\['.*gives no YAML after its '='"),
     ],

@@ -48,6 +48,12 @@ def test_what_there_is_not_is_not_shown(tmp_path: Path) -> None:
     assert ranked["The right trace of the largest value"].value < 0  # a log-prob
 
 
+def test_a_trace_that_failed_is_no_example(tmp_path: Path) -> None:
+    failed = rollout("a", 1, answer=None, correct=False, score=0.9, finish="failed", error="?", problem="a?")
+    found = by_title(store(tmp_path, [[*traces("a", ("1", True, 0.2)), failed]]))
+    assert list(found) == ["The right trace of the largest value"]
+
+
 def test_a_compact_store_has_no_texts(tmp_path: Path) -> None:
     full = store(tmp_path / "full", [])
     full.write_shard(0, traces("a", ("1", True, 0.2)), compact=True)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,11 @@ def test_a_frontier_has_the_ways_that_auto_may_choose(tmp_path: Path) -> None:
         report.write_frontier(tmp_path / "no" / "frontier.json")
 
 
+def changed(line: str, **values: Any) -> str:
+    """A row with these values."""
+    return json.dumps({**json.loads(line), **values}) + "\n"
+
+
 def test_faulty_cells_are_one_sentence(tmp_path: Path) -> None:
     folder = write(tmp_path)
     file = tmp_path / folder.cells[1].file
@@ -106,6 +112,9 @@ def test_faulty_cells_are_one_sentence(tmp_path: Path) -> None:
         ("".join(lines[:3]), "has 3 rows and should have 4: remove it and run it again"),
         ("".join([*lines[:3], lines[0]]), "line 4: the problem is 'p0' and should be 'p3': run it again"),
         ("".join([*lines[:3], '{"id": "p3"}\n']), "line 4: the field 'tokens_generated' is missing"),
+        ("".join([*lines[:3], changed(lines[3], correct="yes")]), "line 4: the field 'correct' must be true, false or null"),
+        ("".join([*lines[:3], changed(lines[3], seconds="x")]), "line 4: the field 'seconds' must be a number"),
+        ("".join([*lines[:3], changed(lines[3], tokens_scored=[])]), "line 4: the field 'tokens_scored' must be a number"),
         ("", "has 0 rows and should have 4"),
     ]:
         file.write_text(content)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from reflectgen.load import load
 from reflectgen.reflector import Options, Reflector
 from reflectgen.rollouts import Rollout, Store, prompt_hash
 from reflectgen.tasks import TASKS
-from reflectgen.types import Problem
+from reflectgen.types import Problem, Result
 
 GOOD = Script("One and one.\n\nThat is 2.\n\n</think>", reply="\\boxed{2}", logits=(1.0, 2.0))
 POOR = Script("One and one.\n\n</think>", reply="\\boxed{3}", logits=(-1.0,))
@@ -161,6 +162,27 @@ def test_grading_goes_on_beside_sampling(tmp_path: Path) -> None:
         encoded: list[str] = []
         model.encode = notice
         assert all(row.correct for row in rollout(model, job(task=replace(TASK, grade=grade)), tmp_path))
+
+
+def test_what_was_sampled_before_an_error_is_graded_and_written(
+    model: Reflector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread grades, and only after the last chunk has failed: all grades and writes wait for it until then."""
+    failed = threading.Event()
+    sample = model.solve_together
+
+    def solve(problems: Sequence[Problem], **options: Any) -> Iterable[Result]:
+        if problems[0].id == "p4":
+            threading.Timer(0.2, failed.set).start()
+            raise ReflectgenError("told")
+        return sample(problems, **options)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(model, "solve_together", solve)
+    grade = replace(TASK, grade=lambda answer, problem: failed.wait(30))
+    with pytest.raises(ReflectgenError, match="told"):
+        rollout(model, job(task=grade), tmp_path)
+    assert names(Store.open(tmp_path)) == ["part-00000.parquet", "part-00001.parquet"]
 
 
 @pytest.mark.parametrize("error", [ReflectgenError("told"), KeyboardInterrupt()])

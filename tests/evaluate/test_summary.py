@@ -27,6 +27,12 @@ def test_a_summary_by_hand(tmp_path: Path) -> None:
     assert summary.steps == (6 + 2 + 0) / 8
 
 
+def test_of_no_trace_everything_is_nothing(tmp_path: Path) -> None:
+    summary = Summary.of(store(tmp_path, []))
+    assert (summary.problems, summary.traces, summary.unfinished, summary.tokens, summary.steps) == (0, 0, 0, 0, 0)
+    assert summary.pass_at_1 is summary.any_right is None
+
+
 def test_without_outcomes_there_is_no_accuracy(tmp_path: Path) -> None:
     summary = Summary.of(store(tmp_path, [[rollout(correct=None)]]))
     assert summary.pass_at_1 is summary.any_right is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from evaluate.graded import flat, headless, made, trajectories
+from evaluate.graded import flat, headless, made, trace, trajectories
+from rollouts.made import store
 
 from reflectgen import select
 from reflectgen.errors import OptionError
@@ -37,6 +39,19 @@ def test_values_are_the_selectors_own(tmp_path: Path) -> None:
     assert offline.values[Way("sprm", "min")] == pytest.approx(np.array(least))
     mean = [[aggregate("mean", [step.score or 0.0 for step in one.steps]) for one in row] for row in rows]
     assert offline.values[Way("weighted", "mean")] == pytest.approx(np.array(mean))
+
+
+def test_a_blend_is_scaled_over_those_that_ended(tmp_path: Path) -> None:
+    """As live: a failed trace has no score and a log-prob of 0, which would stretch both scales."""
+    rng = Random(0)
+    rows = [trace(rng, "p0", sample) for sample in range(4)]
+    failed = {"score": None, "steps": (), "logprob": 0.0, "correct": False, "finish": "failed", "error": "?"}
+    found = store(tmp_path, [[*rows, trace(rng, "p0", 4, **failed)]])
+    (row,) = trajectories(found)
+    offline = Offline(Traces.of(found), selects=["blend", "weighted:blend"])
+    for way, values in offline.values.items():
+        if way.select != "majority":
+            assert values[0] == pytest.approx(select.select(way.select, row).values, rel=1e-5)
 
 
 def test_without_a_head_or_answers_ways_are_left_out_or_refused(tmp_path: Path) -> None:

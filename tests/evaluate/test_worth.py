@@ -45,6 +45,24 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert found.wrong == tuple({**bars, 2: 1, 5: 1, 10: 1}.values())
 
 
+def test_failed_traces_count_in_no_figure(tmp_path: Path) -> None:
+    """Unfinished, with the largest log-prob that there is and a high score: each a wrong trace that would be ranked first."""
+    failed = {"finish": "failed", "error": "?", "correct": False, "logprob": 0.0, "score": 1.0}
+    rows = [
+        rollout("p0", 0, correct=True, score=0.75, logprob=-0.25, steps=steps(0.75)),
+        rollout("p0", 1, correct=False, score=0.25, logprob=-0.5, steps=steps(0.25)),
+        rollout("p1", 0, correct=True, score=0.5, logprob=-0.5, steps=steps(0.5)),
+        rollout("p1", 1, correct=True, score=0.5, logprob=-0.25, steps=steps(0.5)),
+    ]
+    fails = [rollout(f"p{problem}", 2, steps=steps(1.0), **failed) for problem in (0, 1)]
+    dead = [rollout("p2", sample, steps=steps(1.0), **failed) for sample in range(3)]
+    whole = Worth.of(Offline(Traces.of(store(tmp_path / "a", [rows])), selects=["sprm", "logprob"]))
+    broken = Worth.of(Offline(Traces.of(store(tmp_path / "b", [[*rows, *fails, *dead]])), selects=["sprm", "logprob"]))
+    assert str(broken) == str(whole)  # equal where both have NaN, too
+    assert whole.mixed == 1
+    assert [one.within.estimate for one in broken.ranks] == [1, 1]
+
+
 def test_scores_along_a_trace_are_means_over_problems(tmp_path: Path) -> None:
     """The steps of two stand at 1/4 and 3/4, a single one at 1/2."""
     found, _ = worth(tmp_path)

@@ -61,6 +61,17 @@ def test_where_all_is_in_order_the_interval_is_no_point() -> None:
     assert (alone.estimate, alone.low, alone.high) == (1, 0, 1)  # without the first problem there is no right sample
 
 
+def test_an_interval_of_almost_all_out_of_order_is_wide_and_no_overflow() -> None:
+    """The ends lie hundreds of logits away, where `exp` has no number."""
+    correct = np.zeros((2, 256), dtype=bool)
+    correct[0, :128] = correct[1, 0] = True
+    values = np.where(correct, 0.0, 1.0)
+    values[1] = 0.5
+    found = metrics.auc_interval(correct, values)
+    assert 0 < found.estimate < 0.05
+    assert (found.low, found.high) == pytest.approx((0, 1))
+
+
 def test_auc_within_problems_ignores_their_difficulty() -> None:
     correct = np.array([[True, False], [True, False], [True, True]])
     values = np.array([[0.9, 0.8], [0.2, 0.1], [0.5, 0.6]])

@@ -69,14 +69,21 @@ def test_memory_that_no_limit_counts() -> None:
     assert results == ["PermissionError", "done -1"]
 
 
+def stopped_by_the_clock(program: str) -> bool:
+    """Whether it is, once it has begun: on a busy machine it needs a longer time for that."""
+    for seconds in (0.5, 2, 8, 32):
+        outcome = run(f"print('begun', flush=True)\n{program}", limits=Limits(seconds=seconds, cpu_seconds=60))
+        if outcome.stdout:
+            break
+    return (outcome.stdout, outcome.status) == ("begun\n", "timeout")
+
+
 def test_infinite_loop() -> None:
-    outcome = run("while True: pass", limits=Limits(seconds=0.5))
-    assert outcome.status == "timeout" and outcome.seconds < 2
+    assert stopped_by_the_clock("while True: pass")
 
 
 def test_sleep_with_closed_output() -> None:
-    program = "import os, time\nos.close(1); os.close(2); time.sleep(60)"
-    assert run(program, limits=Limits(seconds=0.5)).status == "timeout"
+    assert stopped_by_the_clock("import os, time\nos.close(1); os.close(2); time.sleep(60)")
 
 
 def test_processor_time() -> None:

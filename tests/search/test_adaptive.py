@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from search.rig import CLOSE, REPLY, STEP, answers, events, finishes, play, solve
 
+from reflectgen.engine.scripted import Script
+
 AGREED = [play(name, "4", 2.0) for name in "ABCD"]
 SPLIT = [play(name, answer, 2.0) for name, answer in (("A", "4"), ("B", "5"))]
 WHOLE = STEP + CLOSE + REPLY
@@ -79,6 +81,14 @@ async def test_one_far_behind_the_best_that_answered_is_dropped() -> None:
     result = await solve("adaptive", scripts, k=2, settings={"settled": 0.999})
     assert events(result, "cancelled") == [("1", "behind the best")]
     assert answers(await solve("adaptive", scripts, k=2, settings={"within": 0.0, "settled": 0.999})) == ["4", "5"]
+
+
+async def test_one_that_ends_without_an_answer_stops_nobody() -> None:
+    mute = Script("Hm.\n\n</think>", reply="Who can tell?", logits=(6.0,))
+    scripts = [mute, *[play(name, "7", -2.0, -2.0) for name in "BCDEFGH"]]
+    result = await solve("adaptive", scripts, k=8, select="weighted", settings={"live": 8, "settled": 0.999})
+    assert events(result, "cancelled") == []
+    assert (result.answer, answers(result)) == ("7", [None, *["7"] * 7])
 
 
 async def test_only_the_chosen_one_may_be_wanted_yet_all_vote() -> None:

@@ -69,11 +69,35 @@ async def test_at_most_live_are_written_at_once() -> None:
     assert begun[2] < begun[3] < begun[4] < begun[5]
 
 
-async def test_the_weakest_window_counts_and_too_few_steps_have_none() -> None:
+async def test_the_weakest_window_counts_and_where_there_is_none_yet_nothing_is_known() -> None:
     engine = ScriptedEngine([confident("A", "1", 1, 5, 3)])
-    with Pool(engine, request(engine), 1) as pool:
-        await pool.think(pool.branches)
-        assert [weakest(pool.branches[0], window) for window in (1, 2, 3, 4)] == [1, 3, 3, math.inf]
+    with Pool(engine, request(engine), 1, "step") as pool:
+        await pool.step(pool.branches)
+        await pool.step(pool.branches)
+        assert [weakest(pool.branches[0], window) for window in (1, 2, 3)] == [1, 3, math.inf]
+        await pool.step(pool.branches)
+        await pool.step(pool.branches)
+        assert [weakest(pool.branches[0], window) for window in (1, 2, 3, 4)] == [1, 3, 3, 3]
+
+
+async def test_a_thinking_that_ends_within_a_window_is_as_confident_as_its_steps() -> None:
+    agreed = [confident(name, "7", 9, 9) for name in "CDEFGH"]
+    result = await search(confident("A", "1", 5), confident("B", "2", 3, 3), *agreed, warmup=0.25, window=2)
+    assert [why for _, why in events(result, "cancelled") if why != "consensus"] == []
+    assert result.answer == "7"
+    short = await search(
+        confident("A", "1", 5), confident("B", "2", 4), confident("C", "7", 3), confident("D", "7", 6), window=2
+    )
+    assert events(short, "cancelled") == [("2", "confidence below 4.999")]
+    assert short.answer == "7"
+    assert short.choice.share == pytest.approx(6 / 11)
+
+
+async def test_an_empty_thinking_has_no_confidence() -> None:
+    empty = [Script("</think>", reply=f"\\boxed{{{answer}}}") for answer in "13"]
+    result = await search(*empty, confident("C", "2", 3, 3), confident("D", "2", 4, 4), window=2)
+    assert events(result, "cancelled") == []
+    assert answers(result) == ["1", "3", "2", "2"]
 
 
 async def test_a_warm_up_that_fails_asks_for_nothing() -> None:

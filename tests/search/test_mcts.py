@@ -88,6 +88,13 @@ async def test_failed_thinkings_are_visits_without_a_leaf() -> None:
     assert (nothing.answer, set(finishes(nothing).values())) == (None, {"failed"})
 
 
+async def test_visits_lead_to_no_thinking_that_failed() -> None:
+    broken = play("A", "1", 3.0, 3.0, fails_at=4)
+    result = await solve("mcts", [broken, BAD], k=2, settings={"best": "visits"})
+    assert list(finishes(result).values()) == ["failed", "stop"]
+    assert result.answer == "2"
+
+
 async def test_a_thinking_without_steps_is_begun_anew() -> None:
     result = await solve("mcts", [Script("Four</think>", reply="\\boxed{4}")], k=3)
     assert result.answer == "4"

@@ -95,7 +95,7 @@ def searches(draw: st.DrawFn, strategy: str) -> tuple[CountingEngine, dict[str, 
 
 async def run(strategy: str, engine: CountingEngine, given: dict[str, Any]) -> tuple[Request, Result]:
     asked = request(engine, **given)
-    return asked, await asyncio.wait_for(STRATEGIES[strategy](engine, asked), timeout=5)
+    return asked, await asyncio.wait_for(STRATEGIES[strategy](engine, asked), timeout=60)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

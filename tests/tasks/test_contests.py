@@ -62,6 +62,7 @@ def test_a_pickle_of_anything_else_is_not_opened(tmp_path: Path, monkeypatch: py
         (packed("no JSON"), "its tests cannot be read"),
         ('[{"input": "1"}]', r"its tests cannot be read \('testtype'\)"),
         ('[{"input": "1", "output": "2", "testtype": "functional"}]', "one is not of the type stdin"),
+        ("[" * 99_999, "maximum recursion depth exceeded"),
     ],
 )
 def test_tests_that_cannot_be_read_are_told(private: str, fault: str) -> None:
@@ -86,6 +87,7 @@ def test_there_must_be_tests() -> None:
     [
         ("print(int(input()) ** 2)", True),
         ("n = int(input())\nprint(n * n, end='')", True),
+        ("from __future__ import annotations\nprint(int(input()) ** 2)", True),
         ("print(f'{float(input()) ** 2}')", True),
         ("def solve():\n    print(pow(int(sys.stdin.readline()), 2))\nif __name__ == '__main__':\n    solve()", True),
         ("print(4)", False),
@@ -106,6 +108,7 @@ def test_a_program_prints_what_is_expected_for_every_input(program: str | None, 
         ("class Solution:\n    def shift(self, nums: List[int], by: int):\n        return [n + by for n in nums]", True),
         ("class Solution:\n    def shift(self, nums, by):\n        return tuple(n + by for n in nums)", True),
         ("def shift(nums, by):\n    return [n + by for n in nums]", True),
+        ("from __future__ import annotations\ndef shift(nums: List, by):\n    return [n + by for n in nums]", True),
         ("class Solution:\n    def shift(self, nums, by):\n        return nums", False),
         ("class Solution:\n    def move(self, nums, by):\n        return [4, 5]", False),
         ("class Solution:\n    def shift(self, nums, by):\n        import os; os._exit(0)", False),

@@ -1,4 +1,5 @@
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,8 @@ def test_csv_rows_know_where_they_begin(tmp_path: Path) -> None:
         ("rows.json", '[\n{"a": 1},\n{"a": 2', "rows.json, line 3: not valid JSON"),
         ("rows.json", '[{"a": 1}\n', "rows.json, line 1: what follows this row is neither another one nor the end"),
         ("rows.json", '[{"a": 1}, 2]', "rows.json, line 1: a row must be a JSON object"),
+        ("rows.json", f'[{{"a": 1}},\n{{"a": {"9" * 5_000}}}]', "rows.json, line 2: a number in it has too many digits"),
+        ("rows.json", '[{"a": 1},\n{"a": ' + "[" * 99_999, "rows.json, line 2: its JSON is nested too deep"),
         ("rows.parquet", "PAR1", "rows.parquet cannot be read"),
         ("rows.jsonl", '{"a": 1}\n{"a"', "rows.jsonl, line 2: not valid JSON"),
     ],
@@ -51,6 +54,15 @@ def test_what_is_wrong_or_cut_off_is_told_with_its_line(tmp_path: Path, name: st
     with pytest.raises(InputError) as told:
         list(read(tmp_path / name))
     assert fault in str(told.value) and "\n" not in str(told.value)
+
+
+def test_what_only_parquet_holds_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.Table.from_pylist([{"a": b"x", "b": datetime(2001, 2, 3)}]), path)
+    (row,) = read(path)
+    for name in ("a", "b"):
+        with pytest.raises(InputError, match=f"rows.parquet, line 1: the field '{name}' must be a string, not "):
+            row.text(name)
 
 
 @pytest.mark.parametrize("name", ["none.csv", "none.json", "none.jsonl", "none.parquet"])

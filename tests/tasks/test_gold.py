@@ -8,11 +8,10 @@ from reflectgen.tasks.jsonl import TASK
 from reflectgen.types import Problem
 
 
-def test_gold_answers_are_graded_in_order_and_those_without_are_left_out() -> None:
-    rows = [Problem(text="a", id=str(index), answers=(str(index),)) for index in range(9)]
+def test_answers_are_graded_in_order() -> None:
     odd = replace(TASK, grade=lambda answer, problem: int(answer or 0) % 2 == 1)
-    results = gold.check(odd, [*rows, Problem(text="b", id="none")])
-    assert [(problem.id, right) for problem, right in results] == [(str(index), index % 2 == 1) for index in range(9)]
+    verdicts = gold.verdicts(odd, [(Problem(text="a"), str(index)) for index in range(9)])
+    assert list(verdicts) == [index % 2 == 1 for index in range(9)]
 
 
 def test_what_grading_lacks_is_told_first() -> None:
@@ -20,7 +19,7 @@ def test_what_grading_lacks_is_told_first() -> None:
         raise SandboxError("There is no sandbox.")
 
     with pytest.raises(SandboxError, match="There is no sandbox"):
-        next(gold.check(replace(TASK, ready=lacking), []))
+        next(gold.verdicts(replace(TASK, ready=lacking), []))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +39,14 @@ def test_what_grading_lacks_is_told_first() -> None:
 def test_an_answer_is_changed_by_its_kind(answer: str, wrong: str) -> None:
     assert gold.change(answer) == wrong
     assert not TASK.grade(wrong, Problem(text="", answers=(answer,)))
+
+
+@pytest.mark.parametrize(
+    ("golds", "wrong"),
+    [(("5", "6"), "7"), (("5", "12/2", "7.0"), "8"), (("x1", "x2"), "x3"), (tuple(f"x{n}" for n in range(10)), None)],
+)
+def test_an_answer_is_changed_until_it_is_no_gold_one(golds: tuple[str, ...], wrong: str | None) -> None:
+    assert gold.changed(TASK, Problem(text="", answers=golds)) == wrong
 
 
 def test_a_task_may_change_answers_itself() -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from reflectgen.errors import InputError
-from reflectgen.tasks import gold, of_file
+from reflectgen.evaluate.gold import answers_of, check_gold
+from reflectgen.tasks import of_file
 from reflectgen.tasks.math500 import TASK
 
 DATA = Path(__file__).parent / "data" / "math500.jsonl"
@@ -19,10 +20,9 @@ def test_rows_become_problems() -> None:
 
 def test_gold_passes_its_own_grader_and_what_is_like_it_does_not() -> None:
     problems = TASK.load(DATA, "test", None, 0)
-    assert all(right for _, right in gold.check(TASK, problems))
-    wrong = [gold.changed(TASK, problem) for problem in problems]
-    assert wrong == ["[2,4]", r"\left( 2, \frac{3 \pi}{3} \right)", "13/12"]
-    assert not any(gold.verdicts(TASK, list(zip(problems, wrong, strict=True))))
+    golds, wrong = answers_of(TASK, problems)
+    assert [answer for _, answer in wrong] == ["[2,4]", r"\left( 2, \frac{3 \pi}{3} \right)", "13/12"]
+    assert check_gold(TASK, golds, wrong).holds
 
 
 @pytest.mark.parametrize(
