@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from reflectgen.quantity import symbol
+from reflectgen.quantity import quantity, symbol
 
 WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 """Words alone."""
@@ -67,7 +67,9 @@ def cased(text: str) -> str:
 
 
 def unit_of(text: str) -> str:
-    """Symbol of the length, time or mass that a formula ends with; empty where it ends with none that is known."""
+    """Symbol of the length, time or mass that a number has or a formula ends with; empty where none is known."""
+    if (number := quantity(text)) and number.unit[:1].isalpha():
+        return number.unit
     found = _UNIT.search(text)
     return symbol(found["unit"] or found["joined"]) if found else ""
 

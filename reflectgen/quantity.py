@@ -23,6 +23,7 @@ _QUANTITY = re.compile(
     (?P<unit>
         \ ?(?:%|°[CF]?)
       | _[1-9]\d?
+      | (?:mm|cm|km|kg|mg|ml|min)(?:\^\{{?[23]\}}?)?
       | \ (?!(?:or|and|to|hundred|thousand|million|billion|trillion|dozen)\b)
         (?:[A-Za-z]{{2,}}|[mgslLhNJWVK])(?:[ /][A-Za-z]+){{0,3}}(?:\^\{{?[23]\}}?)?
     )?""",
@@ -34,6 +35,10 @@ _NAMES = {
     "meter": "m", "kilometer": "km", "inche": "in", "inch": "in", "foot": "ft", "feet": "ft", "mile": "mi", "gram": "g",
     "kilogram": "kg", "liter": "L", "second": "s", "sec": "s", "minute": "min", "hour": "h", "hr": "h", "radian": "rad",
 }  # fmt: skip
+_PER = re.compile(r"/| per ")
+_POWERS = {"square": "2", "sq": "2", "cubic": "3"}
+_RAISED = re.compile(r"(?P<base>[A-Za-z]+)\^\{?(?P<power>[23])\}?|(?P<word>square|sq|cubic) (?P<name>[A-Za-z]+)")
+CURRENCIES = ("$", "€", "£", "¥")
 _SYMBOLS = frozenset({*_NAMES.values(), "¥", "°C", "°F", "mg", "ml", "am", "pm"})
 
 
@@ -102,6 +107,16 @@ def _joined(digits: str) -> str:
 
 
 def symbol(text: str) -> str:
-    """Symbol of the unit `text`; empty where it is not known."""
-    name = text.strip()
-    return name if name in _SYMBOLS or name.startswith("_") else _NAMES.get(name.casefold().rstrip("s"), "")
+    """Symbol of the unit `text`, e.g. `cm`, `m^2` or `km/h`, of a price the currency; empty where it is not known."""
+    parts = [_power(part.strip()) for part in _PER.split(text)]
+    return parts[0] if parts[0] in CURRENCIES else "/".join(parts) if all(parts) else ""
+
+
+def _power(name: str) -> str:
+    """Symbol of a unit or a power of one."""
+    if name in _SYMBOLS or name.startswith("_"):
+        return name
+    if found := _RAISED.fullmatch(name):
+        base = symbol(found["base"] or found["name"])
+        return base and f"{base}^{found['power'] or _POWERS[found['word']]}"
+    return _NAMES.get(name.casefold().rstrip("s"), "")

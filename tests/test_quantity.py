@@ -35,8 +35,8 @@ from reflectgen.quantity import LARGEST, Quantity, looks_numeric, quantity
         ("5 centimeters", 5, "cm"),
         ("5 inches", 5, "in"),
         ("5 apples", 5, ""),
-        ("5 miles per hour", 5, ""),
-        ("5 m^2", 5, ""),
+        ("5 miles per hour", 5, "mi/h"),
+        ("5 m^2", 5, "m^2"),
     ],
 )
 def test_values_and_units(text: str, value: Fraction, unit: str) -> None:
