@@ -129,7 +129,7 @@ def test_the_documented_pair_of_commands_gives_the_cells(folder: Path, tmp_path:
     assert all(f'"k": {k}' in told.stdout for k in (2, 8, 32))
 
 
-@pytest.mark.parametrize("task", ["gsm8k", "humaneval"])
+@pytest.mark.parametrize("task", ["gsm8k", "humaneval", "ceval"])
 def test_the_stores_that_are_kept_were_drawn_by_their_recipes(task: str) -> None:
     config = recipe(ROOT / f"recipes/qwen2.5-coder-0.5b/eval-{task}.yaml")
     store = Store.open(ROOT / "rollouts" / "qwen2.5-coder-0.5b" / {"gsm8k": "gsm8k-test"}.get(task, task))
