@@ -13,7 +13,9 @@ from reflectgen.engine.grading import grade_trace
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
+from reflectgen.engine.vllm.heads import PROCESSOR
 from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.steps import Pool
 from reflectgen.types import Result
 
 OPTIONS: dict[str, Any] = {
@@ -24,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "max_num_seqs": 64,
     "max_num_batched_tokens": 96,  # less than two prompts: prefills come in chunks
     "distributed_executor_backend": "uni",
+    "logits_processors": [PROCESSOR],  # so that a head may read whole steps as well, whatever it was trained for
 }
 
 
@@ -34,13 +37,11 @@ class SharedFleet(Fleet):
         """Leave them."""
 
 
-def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False) -> VLLMEngine:
+def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False, pool: Pool = "token") -> VLLMEngine:
     """A fresh engine over the same replicas whose head reads otherwise."""
-    return VLLMEngine(SharedFleet(engine.fleet.replicas), reading(engine.grammar, offset, grade_end))
-
-
-def reading(grammar: Grammar, offset: int, grade_end: bool) -> Grammar:
-    return replace(grammar, offset=offset, segmenter=replace(grammar.segmenter, grade_end=grade_end))
+    segmenter = replace(engine.grammar.segmenter, grade_end=grade_end)
+    grammar = replace(engine.grammar, offset=offset, segmenter=segmenter, pool=pool)
+    return VLLMEngine(SharedFleet(engine.fleet.replicas), grammar)
 
 
 def compare(model: ReflectiveModel, branches: Sequence[Branch]) -> int:

@@ -34,8 +34,6 @@ def replica(name: str = "replica", **settings: Any) -> TorchReplica:
 
 
 def engine(*replicas: TorchReplica, **head: Any) -> VLLMEngine:
-    if head.pop("pool", "token") == "step":
-        pytest.skip("vLLM keeps no states to take the mean of")
     return VLLMEngine(Fleet(replicas or [replica()]), tiny_reflective.grammar(**head))
 
 

@@ -36,6 +36,7 @@ pytestmark = [
 ]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(16)]
+POOLED: dict[str, Any] = {"pool": "step", "grade_end": True}
 FREE = Sampling(temperature=1.0, top_p=1.0, max_tokens=120, answer_tokens=40)
 
 
@@ -64,9 +65,7 @@ class TestContract(Contract):
     def over(self, shared: VLLMEngine) -> None:
         self.shared = shared
 
-    def make(self, pool: str = "token", **head: Any) -> Any:
-        if pool == "step":
-            pytest.skip("vLLM keeps no states to take the mean of")
+    def make(self, **head: Any) -> Any:
         return engine_like(self.shared, **head)
 
     async def test_equal_seeds_give_equal_tokens_whatever_else_is_in_the_batch(self) -> None:
@@ -74,7 +73,7 @@ class TestContract(Contract):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 64])
-@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"]], ids=["before", "at, end"])
+@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"], POOLED], ids=["before", "at, end", "pooled, end"])
 async def test_scores_are_those_of_a_plain_forward_at_every_batch_size(
     tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, rows: int, head: dict[str, Any]
 ) -> None:
@@ -88,8 +87,11 @@ async def test_scores_are_those_of_a_plain_forward_at_every_batch_size(
     assert compare(plain, branches) >= rows
 
 
-async def test_forks_and_aborts_change_no_score(tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel) -> None:
-    engine = engine_like(shared)
+@pytest.mark.parametrize("head", [HEADS["before"], POOLED], ids=["before", "pooled"])
+async def test_forks_and_aborts_change_no_score(
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
+) -> None:
+    engine = engine_like(shared, **head)
     branches = engine.branches(tiny.encode(PROBLEMS[0]), 8, FREE, seed=1, pace="step")
     for depth in range(3):
         await asyncio.gather(*(anext(branch, None) for branch in branches if branch.state in ("live", "halted")))
@@ -115,17 +117,19 @@ async def test_a_fork_is_fed_only_what_the_cache_lacks(tiny: Reflector, shared: 
     assert 6 <= fed <= 6 * OPTIONS["block_size"]
 
 
+@pytest.mark.parametrize("head", [HEADS["at, end"], POOLED], ids=["at, end", "pooled, end"])
 async def test_random_programs_report_what_a_plain_forward_says(
-    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
 ) -> None:
-    engine = engine_like(shared, offset=0, grade_end=True)
+    engine = engine_like(shared, **head)
     assert compare(plain, await run_programs(engine, [tiny.encode(problem) for problem in PROBLEMS[:3]], range(30, 36))) > 10
 
 
+@pytest.mark.parametrize("head", [HEADS["before, end"], POOLED], ids=["before, end", "pooled, end"])
 async def test_given_traces_are_graded_as_by_a_plain_forward(
-    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
 ) -> None:
-    engine = engine_like(shared, grade_end=True)
+    engine = engine_like(shared, **head)
     ids = engine.grammar.table.encode("Ann has 3.\n\nThen 4.\n\nSo 7 it is")
     for prompt, completion in ((ids[:2], ids[2:]), ([], ids), (ids, ids)):
         ours = await engine.score(prompt, completion)
