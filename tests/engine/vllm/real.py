@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import torch
 from engine.contract import assert_equal_steps
 
+from reflectgen.config import HeadConfig, ReflectiveConfig
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.grading import grade_trace
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
-from reflectgen.engine.vllm.heads import PROCESSOR
+from reflectgen.model.checkpoint import write_head
+from reflectgen.model.head import SPRMHead
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.steps import Pool
 from reflectgen.types import Result
@@ -26,8 +30,15 @@ OPTIONS: dict[str, Any] = {
     "max_num_seqs": 64,
     "max_num_batched_tokens": 96,  # less than two prompts: prefills come in chunks
     "distributed_executor_backend": "uni",
-    "logits_processors": [PROCESSOR],  # so that a head may read whole steps as well, whatever it was trained for
 }
+
+
+def random_head(folder: Path, **fields: Any) -> Path:
+    """A head in `folder`; `fields` are those of `HeadConfig`."""
+    torch.manual_seed(0)
+    config = HeadConfig(**fields)
+    write_head(folder, SPRMHead(config), ReflectiveConfig(head=config))
+    return folder
 
 
 class SharedFleet(Fleet):

@@ -21,6 +21,7 @@ from reflectgen import load, search, zoo
 from reflectgen.config import Sampling
 from reflectgen.engine.grading import grade_trace
 from reflectgen.engine.vllm.engine import VLLMEngine
+from reflectgen.engine.vllm.heads import PROCESSOR
 from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.errors import ModelError
 from reflectgen.model.reflective import ReflectiveModel
@@ -43,7 +44,8 @@ FREE = Sampling(temperature=1.0, top_p=1.0, max_tokens=120, answer_tokens=40)
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[Reflector]:
     """Its engine is used on the tests' own loop."""
-    with load("tiny", engine="vllm", engine_options=OPTIONS) as reflector:
+    options = {**OPTIONS, "logits_processors": [PROCESSOR]}  # so that its head may read whole steps as well
+    with load("tiny", engine="vllm", engine_options=options) as reflector:
         yield reflector
 
 
