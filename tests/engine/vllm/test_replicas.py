@@ -155,5 +155,7 @@ def kill_in_mid_step(engine: VLLMEngine, server: subprocess.Popen[bytes]) -> Non
 def test_a_model_that_is_split_or_compiled_grades_alike(
     plain: ReflectiveModel, head: Path | None, split: dict[str, Any]
 ) -> None:
+    if head and "pipeline_parallel_size" in split:
+        pytest.skip("one head is enough to show that pipelines fail")
     with load("tiny", head=head, engine="vllm", engine_options={**OPTIONS, **split}) as reflector:
         check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
