@@ -83,7 +83,7 @@ class WholeSteps:
         """See `Asks.ask`."""
         if branch.awaiting is not None:
             return self.given(branch.ids_between(0, branch.awaiting + 1), branch.window())
-        most, sampling, stop = max(1, branch.drawable), branch.tree.sampling, self._stops.of(branch, step_by_step=True)
+        most, sampling, stop = max(1, branch.drawable), branch.tree.sampling, self._stops.of_step(branch)
         if branch.answering or not self._drawn_graded:
             return Ask(ids=branch.ids_between(0, branch.length), most=most, sampling=sampling, stop=stop)
         begin = branch.reading + 1
@@ -141,10 +141,12 @@ class Stops:
         self._step_ends = sorted({*self._closes, *grammar.segmenter.tokens})
         self._watched = sorted(grammar.watched)
 
-    def of(self, branch: Branch, *, step_by_step: bool = False) -> Sequence[int]:
-        """Those of `branch` as it is now; `step_by_step` stops where it stops at pace `step`, whatever its pace."""
+    def of(self, branch: Branch) -> Sequence[int]:
+        """Those of `branch` as it is now."""
         if branch.answering:
             return self._ends
-        if branch.tree.pace == "step":
-            return self._watched
-        return self._step_ends if step_by_step else self._closes
+        return self._watched if branch.tree.pace == "step" else self._closes
+
+    def of_step(self, branch: Branch) -> Sequence[int]:
+        """Those that end a step of `branch`, and no more: behind a token that only may end one it would begin anew."""
+        return self._ends if branch.answering else self._step_ends

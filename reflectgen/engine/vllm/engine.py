@@ -156,8 +156,9 @@ class VLLMEngine:
 
     async def _request(self, branch: Branch) -> None:
         """One request, until it ends or the branch wants something else."""
-        epoch, ask = branch.epoch, self._asks.ask(branch)
-        place, drawn, wanted = len(ask.ids) - 1, len(ask.ids) - 1 + ask.replayed, True
+        epoch, ask, wanted = branch.epoch, self._asks.ask(branch), True
+        place = len(ask.ids) - 1  # of the state that the next row read
+        drawn = place + ask.replayed  # of that which the first token is drawn from
         async with aclosing(self.fleet.draw(branch, ask)) as parts:
             async for part in parts:
                 branch.tree.ledger.tokens_prefilled += part.prefilled + max(0, min(drawn - place, len(part.rows)))

@@ -142,10 +142,13 @@ async def test_given_traces_are_graded_as_by_a_plain_forward(
             assert (one.logit, one.logprob, one.confidence) == pytest.approx(numbers, abs=1e-4)
 
 
+@pytest.mark.parametrize("head", [HEADS["before"], POOLED], ids=["before", "pooled, end"])
 @pytest.mark.parametrize("strategy", sorted(search.STRATEGIES))
-async def test_every_strategy_runs_over_it(tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, strategy: str) -> None:
+async def test_every_strategy_runs_over_it(
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, strategy: str, head: dict[str, Any]
+) -> None:
     request = tiny.request(PROBLEMS[2], k=4, strategy=strategy, max_tokens=120, seed=3)
-    engine = engine_like(shared)
+    engine = engine_like(shared, **head)
     result = await search.named(strategy)(engine, request)
     await released(engine)
     assert all(trajectory.finish != "failed" for trajectory in result.trajectories)
