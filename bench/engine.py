@@ -1,6 +1,6 @@
-"""How fast the local engine is beside what people would use instead, and what grading costs.
+"""How fast the local engine, or vLLM, is beside what people would use instead, and what grading costs.
 
-    python bench/engine.py [--model DIR] [--problems 32] [--k 8] [--tokens N] [--repeats 3] [--json]
+    python bench/engine.py [--engine local|vllm] [--model DIR] [--problems 32] [--k 8] [--tokens N] [--repeats 3] [--json]
 
 All ways run in one process on the same weights, prompts, dtype and sampling, one after the other in every repeat, so
 that a slow moment of the machine hits all of them. Figures are tokens kept per second; a ratio is the median over
@@ -13,8 +13,13 @@ repeats of the local engine's figure over the other's of the same repeat.
 - fused_overhead: time a token with the head over time a token without it, less one; both draw the same tokens.
 - k32_over_k8: time a token at k = 32 over that at k = 8, for the same number of rows.
 
+With `--engine vllm` the ways of `bench/vllm_ways.py` stand beside the local engine and the baselines, in place of k32_over_k8:
+
+- vllm_overhead: time a token of vllm over that of vllm_logprobs, less one: what head, confidence and their way out cost.
+
 Without --tokens every row ends where the model ends it; with it all rows get exactly that many tokens. A model without
-a head gets a random one, which costs the same.
+a head gets the one that ships for it, or a random one. On a GPU leave --kv-cache away; on a CPU it is bytes for each of
+the two vLLMs.
 """
 
 from __future__ import annotations
@@ -23,86 +28,30 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import GenerationConfig
+from rows import LONGEST, Bench, draw, prepare
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-from reflectgen import prompts
-from reflectgen.config import HeadConfig, Sampling
-from reflectgen.engine.branch import Branch
-from reflectgen.engine.grammar import Grammar
-from reflectgen.engine.local.attention import register
 from reflectgen.engine.local.engine import LocalEngine
-from reflectgen.load import grammar, locate
-from reflectgen.model.head import SPRMHead
 from reflectgen.model.reflective import ReflectiveModel
-from reflectgen.model.tokenizer import load_tokenizer
-from reflectgen.tasks import wordproblems
 
-LONGEST = 200
-"""Tokens of a row at most where the model ends it."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all ways share."""
-
-    slots: ReflectiveModel
-    """The model with the local engine's attention."""
-    plain: ReflectiveModel
-    """The same weights with transformers' default attention."""
-    grammar: Grammar
-    prompts: list[list[int]]
-    k: int
-    tokens: int | None
-    pad: int
-
-    @property
-    def rows(self) -> list[list[int]]:
-        """Each prompt k times."""
-        return [prompt for prompt in self.prompts for _ in range(self.k)]
-
-    def generation(self) -> GenerationConfig:
-        """The sampling in transformers' terms."""
-        fixed = {"min_new_tokens": self.tokens, "max_new_tokens": self.tokens, "eos_token_id": -1}
-        free = {"max_new_tokens": LONGEST, "eos_token_id": sorted(self.grammar.eos)}
-        ends = fixed if self.tokens else free
-        return GenerationConfig(do_sample=True, temperature=1.0, top_p=1.0, top_k=0, pad_token_id=self.pad, **ends)
-
-    def kept(self, row: Sequence[int]) -> int:
-        """Tokens of a row up to its end-of-text token."""
-        ends = [index + 1 for index, token in enumerate(row) if token in self.grammar.eos]
-        return len(row) if self.tokens or not ends else ends[0]
+Way = Callable[[Bench], float]
+"""Tokens per second."""
 
 
 def local(bench: Bench, *, graded: bool = True) -> float:
     """Tokens per second of the local engine."""
     model = bench.slots if graded else ReflectiveModel(bench.slots.backbone)
-    return asyncio.run(_local(replace(bench, slots=model, grammar=replace(bench.grammar, has_head=graded))))
-
-
-async def _local(bench: Bench) -> float:
-    engine = LocalEngine(bench.slots, bench.grammar)
-    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=bench.tokens or LONGEST)
-    began = time.perf_counter()
-    branches = [branch for prompt in bench.prompts for branch in engine.branches(prompt, bench.k, sampling, seed=0)]
-    await asyncio.gather(*(_finish(branch, bench.tokens is None) for branch in branches))
-    seconds = time.perf_counter() - began
-    await engine.close()
-    return sum(len(branch.ids) for branch in branches) / seconds
-
-
-async def _finish(branch: Branch, answered: bool) -> None:
-    await branch.ended()
-    if answered:
-        await branch.answer()
+    rule = replace(bench.grammar, has_head=graded)
+    return asyncio.run(draw(bench, LocalEngine(model, rule)))
 
 
 def generate(bench: Bench, rows: list[list[int]] | None = None) -> tuple[float, list[list[int]]]:
@@ -149,7 +98,7 @@ def two_pass(bench: Bench) -> float:
     return sum(map(len, completions)) / (time.perf_counter() - began)
 
 
-BASELINES: dict[str, Callable[[Bench], float]] = {
+BASELINES: dict[str, Way] = {
     "transformers_generate": lambda bench: generate(bench)[0],
     "transformers_generate_one_problem": generate_one_problem,
     "transformers_continuous_batching": continuous_batching,
@@ -157,23 +106,38 @@ BASELINES: dict[str, Callable[[Bench], float]] = {
 }
 
 
-def measure(bench: Bench, repeats: int, baselines: Sequence[str]) -> dict[str, Any]:
-    """Interleaved repeats of all ways, after each has run once on a single prompt to warm up."""
+def local_ways() -> dict[str, Way]:
+    """The local engine, with and without its head."""
+    return {"local": local, "local_ungraded": lambda bench: local(bench, graded=False)}
+
+
+def batch_ways(bench: Bench) -> dict[str, Way]:
+    """The local engine with as many rows of few problems as of many."""
     wide = max(1, len(bench.rows) // 32)
-    ways = {
-        "local": local,
-        "local_ungraded": lambda bench: local(bench, graded=False),
+    return {
         "local_k8": lambda bench: local(replace(bench, prompts=bench.prompts[: 4 * wide], k=8)),
         "local_k32": lambda bench: local(replace(bench, prompts=bench.prompts[:wide], k=32)),
-        **{name: BASELINES[name] for name in baselines},
     }
+
+
+OVERHEADS = {"fused_overhead": ("local_ungraded", "local"), "vllm_overhead": ("vllm_logprobs", "vllm")}
+"""Name -> the way without grading and the way with it."""
+
+
+def measure(bench: Bench, repeats: int, ways: Mapping[str, Way]) -> dict[str, Any]:
+    """Interleaved repeats of all ways, after each has run once on a single prompt to warm up."""
     for way in ways.values():
         way(replace(bench, prompts=bench.prompts[:1], k=2))
     rounds = [{name: way(bench) for name, way in ways.items()} for _ in range(repeats)]
+    pairs = {name: pair for name, pair in OVERHEADS.items() if pair[0] in ways}
+    figures: dict[str, Any] = {
+        "ratios": {name: _median_ratio(rounds, "local", name) for name in ways if not name.startswith("local")},
+        **{name: _median_ratio(rounds, *pair) - 1 for name, pair in pairs.items()},
+    }
+    if "local_k32" in ways:
+        figures["k32_over_k8"] = _median_ratio(rounds, "local_k8", "local_k32")
     return {
-        "ratios": {name: _median_ratio(rounds, "local", name) for name in baselines},
-        "fused_overhead": _median_ratio(rounds, "local_ungraded", "local") - 1,
-        "k32_over_k8": _median_ratio(rounds, "local_k8", "local_k32"),
+        **figures,
         "tokens_per_second": {name: median(one[name] for one in rounds) for name in ways},
         "rows": len(bench.rows),
         "dtype": str(next(bench.plain.backbone.parameters()).dtype).removeprefix("torch."),
@@ -186,23 +150,6 @@ def _median_ratio(rounds: list[dict[str, float]], above: str, below: str) -> flo
     return median(one[above] / one[below] for one in rounds)
 
 
-def prepare(model: str, problems: int, k: int, tokens: int | None, dtype: str) -> Bench:
-    """Load the model twice, once with each attention, and write the prompts."""
-    name = locate(model)
-    slots = ReflectiveModel.from_pretrained(name, attn_implementation=register(), dtype=dtype, device="cpu")
-    plain = ReflectiveModel.from_pretrained(name, dtype=dtype, device="cpu")
-    tokenizer = load_tokenizer(name)
-    rule = grammar(slots, tokenizer)
-    if slots.head is None:
-        head = SPRMHead(HeadConfig(hidden_size=slots.backbone.config.hidden_size, step_rule=rule.segmenter.rule)).eval()
-        slots, plain = ReflectiveModel(slots.backbone, head), ReflectiveModel(plain.backbone, head)
-    if tokens:
-        rule = replace(rule, eos=frozenset(), segmenter=replace(rule.segmenter, tags=None))
-    texts = [wordproblems.generate("test", 0, index).text for index in range(problems)]
-    encoded = [list(prompts.encode(text, plain.prompt_config(tokenizer), tokenizer)) for text in texts]
-    return Bench(slots, plain, replace(rule, has_head=True), encoded, k, tokens, tokenizer.pad_token_id or 0)
-
-
 def show(figures: dict[str, Any]) -> None:
     """The figures as a table."""
     table = Table(title=f"{figures['rows']} rows, {figures['dtype']}, {figures['threads']} threads")
@@ -213,12 +160,15 @@ def show(figures: dict[str, Any]) -> None:
         ratio = figures["ratios"].get(name)
         table.add_row(name, f"{speed:,.0f}", f"{ratio:.2f}x" if ratio else "")
     Console().print(table)
-    Console().print(f"grading costs {figures['fused_overhead']:+.1%}; k = 32 over k = 8: {figures['k32_over_k8']:.3f}")
+    told = [f"{name} {figures[name]:+.1%}" for name in OVERHEADS if name in figures]
+    told += [f"k = 32 over k = 8: {figures['k32_over_k8']:.3f}"] if "k32_over_k8" in figures else []
+    Console().print("; ".join(told))
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", default="local", choices=["local", "vllm"], help="what is measured (default: %(default)s)")
     parser.add_argument("--model", default="tiny", help="a folder, a Hub name or the bundled model (default: %(default)s)")
     parser.add_argument("--problems", type=int, default=32, help="prompts (default: %(default)s)")
     parser.add_argument("--k", type=int, default=8, help="rows a prompt (default: %(default)s)")
@@ -227,12 +177,24 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto", help="of the weights (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="torch threads (default: torch's own)")
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES), help="default: all")
+    parser.add_argument("--kv-cache", type=int, help="bytes of vLLM's cache (default: vLLM's own)")
+    parser.add_argument("--compiled", action="store_true", help="let vLLM compile the model (default: eager)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     bench = prepare(options.model, options.problems, options.k, options.tokens, options.dtype)
-    figures = measure(bench, options.repeats, options.baselines)
+    with ExitStack() as stack:
+        ways = local_ways()
+        if options.engine == "vllm":
+            from vllm_ways import vllm_ways
+
+            given = {"enforce_eager": not options.compiled, "kv_cache_memory_bytes": options.kv_cache}
+            ways |= stack.enter_context(vllm_ways(bench, options.model, given))
+        else:
+            ways |= batch_ways(bench)
+        ways |= {name: BASELINES[name] for name in options.baselines}
+        figures = measure(bench, options.repeats, ways)
     print(json.dumps(figures, indent=2)) if options.json else show(figures)
 
 

@@ -234,6 +234,11 @@ class Branch(Completion):
         return self.length - 1 if self.awaiting is None else min(self.length - 1, self.awaiting)
 
     @property
+    def reading(self) -> int:
+        """Index in prompt + ids of the first state that the head reads for the step in the making."""
+        return self._grammar.window((self._step_start, len(self.ids) + 1), len(self.prompt))[0]
+
+    @property
     def drawable(self) -> int:
         """Most tokens that it would draw now before it halts or ends, as far as its limits tell.
 

@@ -12,7 +12,7 @@ from reflectgen.engine.vllm.channel import Plain, Reader, reserve
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
 from reflectgen.engine.vllm.greeting import greet
-from reflectgen.engine.vllm.heads import NO_HEAD, check_head, overrides
+from reflectgen.engine.vllm.heads import NO_HEAD, overrides, processors
 from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.errors import OptionError
 from reflectgen.model.checkpoint import HEAD_FILE, backbone_source, write_head
@@ -53,6 +53,7 @@ def in_process(
         config = model.config
         assert model.head is not None and config is not None
         write_head(Path(folder), model.head, config)
+        given["logits_processors"] = [*(given.get("logits_processors") or ()), *processors(config.head)] or None
         given["hf_overrides"] = {**overrides(architecture(model), folder), **given.get("hf_overrides", {})}
         return VLLMEngine(Fleet([InProcess(reader, given)]), grammar)
 
@@ -68,10 +69,9 @@ def over_servers(urls: Sequence[str], model: ReflectiveModel, grammar: Grammar, 
 
 
 def reader_of(model: ReflectiveModel, grammar: Grammar) -> Reader:
-    """How vLLM's answers for `model` are read; raises `ModelError` for a head that vLLM cannot run."""
+    """How vLLM's answers for `model` are read; raises `ModelError` for a vocabulary without room for a head's scores."""
     if not grammar.reads or model.head is None:
         return Plain()
-    check_head(model.head.config)
     config: Any = model.backbone.config
     return reserve(grammar.table.tokenizer, config.get_text_config(decoder=True).vocab_size)  # type: ignore[arg-type]
 

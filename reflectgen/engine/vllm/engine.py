@@ -5,11 +5,12 @@ beginning, which vLLM's prefix cache has; a cancelled branch's request is aborte
 what the cache still holds of it when it goes on is vLLM's business. So nothing is held while nothing is drawn, and no search
 can block another.
 
-Where a branch awaits the grade of a state, a request whose prompt ends at that state reads it: what predicts the first token
-is what is graded. Given traces are graded in the same way, from the cache, after one pass that measures their log-probs.
+What a request reads for the head is the business of `reflectgen.engine.vllm.asks`. Given traces are graded by such requests,
+one a step, out of the cache, after one pass that measures their log-probs.
 
 What is counted. `tokens_generated`: tokens kept. `tokens_prefilled`: tokens of requests that the cache did not hold, at least
-the last one of each; a request that was cut off at a server told nothing of its cache and counts in full.
+the last one of each, and tokens that were replayed; a request that was cut off at a server told nothing of its cache and
+counts in full.
 `forward_passes` is None: vLLM does not tell. Deviation: equal seeds give equal distributions, not equal tokens, and where
 both top-k and top-p are set, top-p is taken of what top-k left.
 """
@@ -27,9 +28,9 @@ from reflectgen.engine.branch import Branch, Pace
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.record import Spans, Trace, read_windows, trace_steps
 from reflectgen.engine.tree import Tree
-from reflectgen.engine.vllm.channel import Row
+from reflectgen.engine.vllm.asks import asks_of, read
 from reflectgen.engine.vllm.fleet import Failure, Fleet
-from reflectgen.engine.vllm.replica import TRIES, Ask, Lost, Measured, Replica
+from reflectgen.engine.vllm.replica import TRIES, Measured, Replica
 from reflectgen.errors import CapacityError, ModelError, OptionError, ReflectgenError
 from reflectgen.types import Step
 
@@ -45,10 +46,7 @@ class VLLMEngine:
         self.grammar = grammar
         self.context = fleet.context - 1  # a request draws at least one token
         self._tasks: dict[Branch, asyncio.Task[None]] = {}
-        tags = grammar.segmenter.tags
-        self._ends = sorted(grammar.eos)
-        self._closes = sorted(grammar.eos | (tags.close.last if tags and len(tags.close) == 1 else frozenset()))
-        self._watched = sorted(grammar.watched)
+        self._asks = asks_of(grammar, fleet)
 
     # -- the contract --------------------------------------------------------------------------------------------
 
@@ -158,57 +156,23 @@ class VLLMEngine:
 
     async def _request(self, branch: Branch) -> None:
         """One request, until it ends or the branch wants something else."""
-        epoch, ask = branch.epoch, self._ask(branch)
-        whole = len(ask.ids) == branch.length
-        wanted = True
+        epoch, ask, wanted = branch.epoch, self._asks.ask(branch), True
+        place = len(ask.ids) - 1  # of the state that the next row read
+        drawn = place + ask.replayed  # of that which the first token is drawn from
         async with aclosing(self.fleet.draw(branch, ask)) as parts:
             async for part in parts:
-                branch.tree.ledger.tokens_prefilled += part.prefilled
-                wanted = wanted and all(
-                    branch.state == "live" and branch.epoch == epoch and _take(branch, row, whole) for row in part.rows
-                )
+                branch.tree.ledger.tokens_prefilled += part.prefilled + max(0, min(drawn - place, len(part.rows)))
+                for row in part.rows:
+                    if place >= drawn:
+                        wanted = wanted and branch.state == "live" and branch.epoch == epoch
+                        wanted = wanted and await self._asks.take(branch, ask, place, row)
+                    place += 1
                 if not wanted and not part.done:
                     return
-
-    def _ask(self, branch: Branch) -> Ask:
-        """What `branch` needs next: tokens after all that it has written, or the grade of the state that it awaits."""
-        length = branch.length if branch.awaiting is None else branch.awaiting + 1
-        most = max(1, branch.drawable) if length == branch.length else 1
-        return Ask(ids=branch.ids_between(0, length), most=most, sampling=branch.tree.sampling, stop=self._stops(branch))
-
-    def _stops(self, branch: Branch) -> Sequence[int]:
-        """Tokens after which the branch draws no more, or may not: then it asks again."""
-        if branch.answering:
-            return self._ends
-        return self._watched if branch.tree.pace == "step" else self._closes
 
     async def _score_on(self, replica: Replica, ids: Sequence[int], windows: Spans) -> tuple[Measured, list[float | None]]:
         """One pass that measures and fills the cache, then the state of each step out of the cache."""
         measured = await replica.measure(ids)
         if not self.grammar.reads:
             return measured, [None] * len(windows)
-        return measured, await asyncio.gather(*(_grade(replica, ids[:stop]) for _, stop in windows))
-
-
-def _take(branch: Branch, row: Row, whole: bool) -> bool:
-    """Hand the next row to `branch`; False where it wants no further one of this request.
-
-    `whole` says that the request began after all that the branch had written; else it only reads the awaited state.
-    """
-    if branch.awaiting is not None:
-        if whole and branch.awaiting != branch.length - 1:
-            return False
-        branch.settle(row.logit)
-        if not whole or branch.state != "live" or branch.awaiting is not None:
-            return False
-    branch.append(row.token, row.logprob, row.confidence, row.logit if branch.grades(row.token) else None)
-    return branch.state == "live"
-
-
-async def _grade(replica: Replica, ids: Sequence[int]) -> float | None:
-    """What the head says of the state at the last of `ids`."""
-    async with aclosing(replica.draw(Ask(ids=list(ids), most=1))) as parts:
-        async for part in parts:
-            for row in part.rows:
-                return row.logit
-    raise Lost("a request ended without a token")
+        return measured, await asyncio.gather(*(read(replica, self._asks.given(ids, window)) for window in windows))

@@ -1,7 +1,8 @@
-"""Which heads vLLM can run, and what it must be told of one: the part of the plug-in that needs no vLLM."""
+"""What vLLM must be told of a head, and which models can carry one: the part of the plug-in that needs no vLLM."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from reflectgen.config import HeadConfig
@@ -13,6 +14,14 @@ NO_HEAD = ""
 """What stands there for no head: our class then only leaves the head's file alone."""
 SPRM_TENSORS = frozenset({"up.weight", "up.bias", "down.weight", "down.bias"})
 """What a head's own file holds, among the model's where it lies beside them: vLLM reads every file of weights in a folder."""
+REPLAY = "sprm_replay"
+"""Name among a request's extra arguments of the ids that it draws first: what is written of the step that it reads."""
+POOLS = "sprm_pools"
+"""Name in vLLM's configuration of what knows the steps in the works, where a head reads whole ones."""
+PROCESSOR = "reflectgen.engine.vllm.pooling:Pools"
+"""Its class, as vLLM's `logits_processors` want it."""
+FIRST_RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
+"""Environment in which vLLM tells such a class of its rows before it asks for their logits."""
 PREFIX = "Reflective"
 """What our classes are called beside vLLM's own."""
 ARCHITECTURES = (
@@ -24,13 +33,13 @@ ARCHITECTURES = (
 """vLLM's classes that hand out the state of any block and can thus carry a head."""
 
 
-def check_head(config: HeadConfig) -> None:
-    """Raise `ModelError` for a head that vLLM cannot run while it decodes."""
-    if config.pool != "token":
-        raise ModelError(
-            "The head grades the mean of a step's states, of which vLLM keeps only the last: use the engine local, "
-            "or a head that reads one token."
-        )
+def processors(config: HeadConfig) -> list[str]:
+    """vLLM's `logits_processors` for a head: one where it reads whole steps, whose environment is set as well."""
+    if config.pool == "token":
+        return []
+    for variable, value in FIRST_RUNNER.items():
+        os.environ.setdefault(variable, value)
+    return [PROCESSOR]
 
 
 def overrides(architecture: str, head: str) -> dict[str, Any]:

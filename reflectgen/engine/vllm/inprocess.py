@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, Reader, confidence
+from reflectgen.engine.vllm.heads import REPLAY
 from reflectgen.engine.vllm.replica import STREAM, Ask, Lost, Measured, Part
 from reflectgen.errors import ModelError
 
@@ -92,7 +93,7 @@ class InProcess:
             temperature=ask.sampling.temperature,
             top_p=ask.sampling.top_p,
             top_k=ask.sampling.top_k,
-            max_tokens=ask.most,
+            max_tokens=ask.most + ask.replayed,
             stop_token_ids=list(ask.stop),
             ignore_eos=True,
             logprob_token_ids=list(self.reader.ids) or None,
@@ -102,6 +103,7 @@ class InProcess:
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
             stream_interval=STREAM,
+            extra_args=None if ask.replay is None else {REPLAY: list(ask.replay)},
             skip_clone=True,
         )
 

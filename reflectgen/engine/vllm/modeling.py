@@ -6,8 +6,9 @@ What it relies on, and what a new vLLM may move, is listed in `SEAMS` and tested
   `hidden_states[i]` in transformers' terms, residual added. So layer -2 is i = L - 1, and layer -1 before the norm is i = L.
 - The runner takes whatever `forward` returns, picks the rows to draw from, and hands them to `compute_logits`. So `forward`
   returns both states side by side and `compute_logits` parts them. Rows of the prompt that draw nothing cost no head.
-- Nothing runs in Python between the two, and nothing depends on what is in the batch: prefix caching, chunked prefill, LoRA,
-  tensor parallelism and CUDA graphs see a model like any other.
+- Nothing runs in Python between the two: prefix caching, chunked prefill, LoRA, tensor parallelism and CUDA graphs see a model
+  like any other. Nothing depends on what is in the batch, either, unless a head reads whole steps: then `compute_logits`
+  asks which row belongs to which (`reflectgen.engine.vllm.pooling`).
 
 With pipeline parallelism the head lives on the last rank; the block whose state it reads must follow another one there.
 
@@ -28,7 +29,8 @@ from vllm.model_executor.models.registry import ModelRegistry
 
 from reflectgen.config import HeadConfig
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, DEPTH, REACH, Channel, reserve
-from reflectgen.engine.vllm.heads import HEAD_KEY, NO_HEAD, PREFIX, SPRM_TENSORS, check_head
+from reflectgen.engine.vllm.heads import HEAD_KEY, NO_HEAD, POOLS, PREFIX, PROCESSOR, SPRM_TENSORS
+from reflectgen.engine.vllm.pooling import Pools
 from reflectgen.errors import ModelError
 from reflectgen.model.checkpoint import load_head
 from reflectgen.model.head import SPRMHead
@@ -46,11 +48,14 @@ class Reflective:
     sprm_head: SPRMHead | None
     """None on all pipeline ranks but the last, and where a folder with a head is to be run without it."""
     channel: Channel
+    pools: Pools | None
+    """What knows the steps in the works; None where no request is graded by whole steps."""
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
         self._refuse(vllm_config)
         self.sprm_head = None
+        self.pools = getattr(vllm_config, POOLS, None)
         model_config = vllm_config.model_config
         config = model_config.hf_text_config
         place = getattr(model_config.hf_config, HEAD_KEY, model_config.model)
@@ -97,6 +102,8 @@ class Reflective:
         base = top[:, 0] - DEPTH
         if head.config.norm and head.config.layer != -1:
             features = self.model.norm(features)  # type: ignore[attr-defined]
+        if self.pools is not None:
+            features = self.pools.means(features)
         logits[:, score] = base + head(features).clamp(-REACH, REACH)
         logits[:, zero] = base
         logits[:, confidence] = top.mean(dim=-1) - DEPTH
@@ -117,7 +124,8 @@ class Reflective:
         self.set_aux_hidden_state_layers((layer,))  # type: ignore[attr-defined]
 
     def _check(self, head: HeadConfig, width: int) -> None:
-        check_head(head)
+        if head.pool == "step" and self.pools is None:
+            raise ModelError(f"The head reads whole steps: start vLLM with --logits-processors {PROCESSOR}.")
         if head.hidden_size != width:
             raise ModelError(
                 f"The head reads states of width {head.hidden_size}, but this backbone's have {width}: it is another model."

@@ -27,10 +27,18 @@ class Ask:
 
     ids: list[int]
     most: int
-    """Tokens to draw at most."""
+    """Tokens to draw at most, besides those replayed."""
     sampling: Sampling = GREEDY
     stop: Sequence[int] = ()
     """Tokens after which nothing more is drawn."""
+    replay: Sequence[int] | None = None
+    """For a head that reads whole steps: tokens that come first, of the step whose first state is that of the last of `ids`,
+    before those that are drawn; every row's logit is then of the mean over the step so far. None: of one state."""
+
+    @property
+    def replayed(self) -> int:
+        """How many rows come before the first that is drawn."""
+        return len(self.replay or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, Reader, Row, confidence
+from reflectgen.engine.vllm.heads import REPLAY
 from reflectgen.engine.vllm.replica import STREAM, Ask, Lost, Measured, Part
 from reflectgen.errors import ModelError
 
@@ -116,7 +117,7 @@ class Server:
             "stream": True,
             "stream_options": {"include_usage": True},
             "stream_interval": STREAM,
-            "max_tokens": ask.most,
+            "max_tokens": ask.most + ask.replayed,
             "temperature": ask.sampling.temperature,
             "top_p": ask.sampling.top_p,
             "top_k": ask.sampling.top_k,
@@ -129,6 +130,7 @@ class Server:
             "logprobs": self.reader.top,
             "logprob_token_ids": list(self.reader.ids) or None,
             "logit_bias": {str(token): bias for token, bias in self.reader.ban.items()} or None,
+            "vllm_xargs": None if ask.replay is None else {REPLAY: list(ask.replay)},
             "return_token_ids": True,
             "return_tokens_as_token_ids": True,
             "skip_special_tokens": False,

@@ -11,7 +11,7 @@ from pathlib import Path
 from reflectgen.engine.vllm.build import architecture, vllm_options
 from reflectgen.engine.vllm.channel import reserve
 from reflectgen.engine.vllm.greeting import signature
-from reflectgen.engine.vllm.heads import check_head, overrides
+from reflectgen.engine.vllm.heads import overrides, processors
 from reflectgen.engine.vllm.inprocess import MISSING
 from reflectgen.errors import ModelError, OptionError
 from reflectgen.model.checkpoint import HEAD_FILE, write_head
@@ -20,7 +20,7 @@ from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.source import resolve
 from reflectgen.model.tokenizer import load_tokenizer
 
-OVERRIDES, NAMES = "--hf-overrides", "--served-model-name"
+OVERRIDES, NAMES, PROCESSORS = "--hf-overrides", "--served-model-name", "--logits-processors"
 
 
 def serve(
@@ -45,17 +45,18 @@ def arguments(
     """vLLM's arguments: the model's folder, what the plug-in needs, and then `flags`, which may override the precision."""
     if model.head is None:
         raise ModelError(f"{name} has no SPRM head: give one with --head, or start vLLM itself, which needs no plug-in then.")
-    check_head(model.head.config)
     options = vllm_options(name, model, True, "auto", dtype)
     config = model.backbone.config
     reserve(load_tokenizer(options["model"]), config.get_text_config(decoder=True).vocab_size)  # type: ignore[union-attr, operator]
     rest, given = _take(flags, OVERRIDES)
     rest, names = _take_many(rest, NAMES)
+    rest, besides = _take_many(rest, PROCESSORS)
+    besides += processors(model.head.config)
     told = {**overrides(architecture(model), str(head)), **_overrides(given)}
     mark = signature(fingerprint(model.backbone), head_fingerprint(model.head))
     return [
         options["model"], "--dtype", options["dtype"], OVERRIDES, json.dumps(told), NAMES, *(names or [called]), mark,
-        "--enable-prompt-tokens-details", *rest,
+        "--enable-prompt-tokens-details", *((PROCESSORS, *besides) if besides else ()), *rest,
     ]  # fmt: skip
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import torch
 from engine.contract import assert_equal_steps
 
+from reflectgen.config import HeadConfig, ReflectiveConfig
 from reflectgen.engine.branch import Branch
 from reflectgen.engine.grading import grade_trace
 from reflectgen.engine.grammar import Grammar
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
+from reflectgen.model.checkpoint import write_head
+from reflectgen.model.head import SPRMHead
 from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.steps import Pool
 from reflectgen.types import Result
 
 OPTIONS: dict[str, Any] = {
@@ -27,6 +33,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def random_head(folder: Path, **fields: Any) -> Path:
+    """A head in `folder`; `fields` are those of `HeadConfig`."""
+    torch.manual_seed(0)
+    config = HeadConfig(**fields)
+    write_head(folder, SPRMHead(config), ReflectiveConfig(head=config))
+    return folder
+
+
 class SharedFleet(Fleet):
     """One whose replicas outlive it."""
 
@@ -34,13 +48,11 @@ class SharedFleet(Fleet):
         """Leave them."""
 
 
-def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False) -> VLLMEngine:
+def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False, pool: Pool = "token") -> VLLMEngine:
     """A fresh engine over the same replicas whose head reads otherwise."""
-    return VLLMEngine(SharedFleet(engine.fleet.replicas), reading(engine.grammar, offset, grade_end))
-
-
-def reading(grammar: Grammar, offset: int, grade_end: bool) -> Grammar:
-    return replace(grammar, offset=offset, segmenter=replace(grammar.segmenter, grade_end=grade_end))
+    segmenter = replace(engine.grammar.segmenter, grade_end=grade_end)
+    grammar = replace(engine.grammar, offset=offset, segmenter=segmenter, pool=pool)
+    return VLLMEngine(SharedFleet(engine.fleet.replicas), grammar)
 
 
 def compare(model: ReflectiveModel, branches: Sequence[Branch]) -> int:

@@ -12,6 +12,7 @@ import pytest
 import tiny_folder
 import vllm_server
 from engine import tiny_reflective
+from engine.vllm.real import random_head
 from typer.testing import CliRunner, Result
 
 from reflectgen import zoo
@@ -169,12 +170,6 @@ def test_a_class_without_the_seams_is_refused() -> None:
         vllm_options("", tiny_reflective.model("phi"), True, "auto", "auto")
 
 
-def test_a_head_that_reads_a_whole_step_is_refused() -> None:
-    pooled = tiny_reflective.model("qwen2", pool="step")
-    with pytest.raises(ModelError, match="mean of a step's states"):
-        serving.arguments("m", pooled, Path("head"), [], called="m")
-
-
 def test_a_vocabulary_without_reserved_ids_is_refused(tmp_path: Path) -> None:
     folder = tiny_folder.write(tmp_path / "model")
     with vllm_server.serve() as behaviour, pytest.raises(ModelError, match="has 0 reserved ones, and vLLM needs 3"):
@@ -212,6 +207,16 @@ def test_the_users_own_overrides_and_names_are_kept() -> None:
     assert names[2].startswith("reflectgen/")
     assert words[-1] == "--port=1"
     assert json.loads(value(arguments('--hf-overrides={"x": 1}'), "--hf-overrides"))["x"] == 1
+
+
+def test_a_head_that_reads_whole_steps_brings_a_logits_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "0")
+    assert "--logits-processors" not in arguments()
+    head = random_head(tmp_path, hidden_size=128, pool="step")
+    pooled = open_model(zoo.path("tiny"), head=head, mapped=True)
+    words = serving.arguments(zoo.path("tiny"), pooled, head, ["--logits-processors", "a:B", "--port", "1"], called="tiny")
+    begin = words.index("--logits-processors")
+    assert words[begin:] == ["--logits-processors", "a:B", "reflectgen.engine.vllm.pooling:Pools", "--port", "1"]
 
 
 @pytest.mark.parametrize(

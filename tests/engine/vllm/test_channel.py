@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from reflectgen.config import HeadConfig
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, DEPTH, Channel, Plain, reserve
-from reflectgen.engine.vllm.heads import ARCHITECTURES, HEAD_KEY, SPRM_TENSORS, check_head, overrides
+from reflectgen.engine.vllm.heads import ARCHITECTURES, HEAD_KEY, SPRM_TENSORS, overrides, processors
 from reflectgen.errors import ModelError
 from reflectgen.model.head import SPRMHead
 
@@ -67,15 +68,14 @@ def test_without_a_head_the_most_likely_tokens_give_the_confidence() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"offset": 0}, {"layer": -1, "norm": True}, {"layer": -3}, {"grade_end": True}, {"temperature": 2.5}]
+    ("pool", "names", "runner"), [("token", [], None), ("step", ["reflectgen.engine.vllm.pooling:Pools"], "0")]
 )
-def test_heads_that_read_one_token_are_run(fields: dict[str, Any]) -> None:
-    check_head(HeadConfig(hidden_size=8, **fields))
-
-
-def test_a_head_that_reads_a_whole_step_is_refused() -> None:
-    with pytest.raises(ModelError, match="mean of a step's states"):
-        check_head(HeadConfig(hidden_size=8, pool="step"))
+def test_a_head_that_reads_whole_steps_asks_vllm_for_a_processor_and_for_its_first_runner(
+    pool: Any, names: list[str], runner: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    assert processors(HeadConfig(hidden_size=8, pool=pool)) == names
+    assert os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == runner
 
 
 def test_the_class_with_the_head_is_asked_for_by_name() -> None:

@@ -34,8 +34,6 @@ def replica(name: str = "replica", **settings: Any) -> TorchReplica:
 
 
 def engine(*replicas: TorchReplica, **head: Any) -> VLLMEngine:
-    if head.pop("pool", "token") == "step":
-        pytest.skip("vLLM keeps no states to take the mean of")
     return VLLMEngine(Fleet(replicas or [replica()]), tiny_reflective.grammar(**head))
 
 
@@ -79,6 +77,57 @@ async def test_a_step_is_one_request_at_pace_step_and_a_thinking_is_one_at_pace_
     assert one.closed
 
 
+async def test_a_step_is_one_request_for_a_head_that_reads_whole_steps() -> None:
+    one = replica()
+    pooled = engine(one, **HEADS["before, pooled"])
+    [branch] = pooled.branches(PROMPTS[0], 1, SAMPLING, seed=1)
+    await tokens_of([branch])
+    behind = {len(PROMPTS[0]) + step.token_span[1] for step in branch.steps if step.token_span[1] < len(branch.ids)}
+    assert {len(PROMPTS[0]), *behind} == {len(ask.ids) for ask in one.asked}
+    compare([branch])
+    await pooled.close()
+
+
+async def test_a_step_that_goes_on_replays_what_is_written_of_it_and_counts_that_as_prefilled() -> None:
+    one = replica()
+    pooled = engine(one, **HEADS["before, pooled"])
+    [branch] = pooled.branches(PROMPTS[0], 1, Sampling(max_tokens=8, temperature=0.0), seed=1)
+    branch.allow(3)
+    await tokens_of([branch])
+    assert branch.state == "halted"
+    assert branch.steps == []
+    written, before = list(branch.ids), branch.tree.cost.tokens_prefilled
+    one.asked.clear()
+    branch.allow(2)
+    await tokens_of([branch])
+    assert [(ask.ids, ask.replay, ask.most) for ask in one.asked] == [(PROMPTS[0], written, 2)]
+    assert branch.ids[:3] == written
+    assert branch.tree.cost.tokens_prefilled - before == len(PROMPTS[0]) + 3
+    assert branch.tree.cost.tokens_generated == 5
+    await pooled.close()
+
+
+async def test_a_step_that_begins_and_ends_with_the_last_token_is_read_apart() -> None:
+    """An opening tag as the last token that fits: the step is that token alone, not those before it."""
+    opening = tiny_reflective.WORDS.index("<think>")
+
+    class Late(TorchReplica):
+        def _token(self, logits: Any, ask: Any) -> int:
+            return opening if len(self.drawn) == 2 else super()._token(logits, ask)
+
+        def _row(self, ids: list[int], ask: Any) -> Any:
+            self.drawn = ids[len(PROMPTS[0]) :]
+            return super()._row(ids, ask)
+
+    pooled = engine(Late(model(), tiny_reflective.CONTEXT + 1), **HEADS["before, pooled"])
+    [branch] = pooled.branches(PROMPTS[0], 1, Sampling(max_tokens=3, temperature=0.0), seed=1)
+    await tokens_of([branch])
+    assert branch.ids[-1] == opening
+    assert [step.token_span for step in branch.steps] == [(3, 3)]
+    compare([branch])
+    await pooled.close()
+
+
 async def test_cost_counts_what_replicas_fed_and_what_branches_kept() -> None:
     counted = engine()
     branches = counted.branches(PROMPTS[0], 3, SAMPLING, seed=2)
@@ -103,7 +152,7 @@ async def test_a_cancelled_branch_is_aborted_at_once() -> None:
     await aborting.close()
 
 
-@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"]], ids=["before", "at, end"])
+@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"], HEADS["before, pooled"]], ids=["before", "at", "pooled"])
 @pytest.mark.parametrize("pace", ["free", "step"])
 async def test_a_replica_that_dies_loses_no_token_and_doubles_none(head: dict[str, Any], pace: Any) -> None:
     dying, steady = replica("dying", dies_after=30), replica("steady")

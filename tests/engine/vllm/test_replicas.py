@@ -16,7 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from engine.vllm.real import OPTIONS, regrade
+from engine.vllm.real import OPTIONS, random_head, regrade
 
 from reflectgen import load, zoo
 from reflectgen.engine.vllm.engine import VLLMEngine
@@ -38,9 +38,18 @@ STARTING = 900
 """Seconds that servers have to start."""
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["one state", "whole steps"])
+def head(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """None for the model's own, which reads one state; else a random one that reads whole steps."""
+    if not request.param:
+        return None
+    folder = tmp_path_factory.mktemp("head")
+    return random_head(folder, hidden_size=128, layer=-1, norm=True, pool="step", grade_end=True)
+
+
 @pytest.fixture(scope="module")
-def plain() -> ReflectiveModel:
-    return ReflectiveModel.from_pretrained(zoo.path("tiny"))
+def plain(head: Path | None) -> ReflectiveModel:
+    return ReflectiveModel.from_pretrained(zoo.path("tiny"), head=head)
 
 
 def free_port() -> int:
@@ -50,10 +59,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(folder: Path, head: Path | None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server in a process group of its own, which is ended with all that it started."""
     port = free_port()
-    flags = [word for name, value in OPTIONS.items() for word in _flag(name, value)]
+    flags = ["--head", str(head)] if head else []
+    flags += [word for name, value in OPTIONS.items() for word in _flag(name, value)]
     command = [sys.executable, "-m", "reflectgen", "serve-engine", "--host", "127.0.0.1", "--port", str(port), *flags]
     with (folder / f"{port}.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -95,11 +105,11 @@ def check(reflector: Reflector, plain: ReflectiveModel, results: list[Any]) -> N
         assert regrade(plain, reflector.engine.grammar, reflector.encode(result.problem.text), result) > 0
 
 
-def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: ReflectiveModel) -> None:
-    with serving(tmp_path) as (one, first), serving(tmp_path) as (other, second):
+def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: ReflectiveModel, head: Path | None) -> None:
+    with serving(tmp_path, head) as (one, first), serving(tmp_path, head) as (other, second):
         wait_for(one, first, tmp_path)
         wait_for(other, second, tmp_path)
-        with load("tiny", engine=f"{one},{other}") as reflector:
+        with load("tiny", head=head, engine=f"{one},{other}") as reflector:
             engine = reflector.engine
             assert isinstance(engine, VLLMEngine)
             check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
@@ -142,6 +152,10 @@ def kill_in_mid_step(engine: VLLMEngine, server: subprocess.Popen[bytes]) -> Non
     ],
     ids=["tensor parallel", "pipeline parallel", "LoRA", "compiled"],
 )
-def test_a_model_that_is_split_or_compiled_grades_alike(plain: ReflectiveModel, split: dict[str, Any]) -> None:
-    with load("tiny", engine="vllm", engine_options={**OPTIONS, **split}) as reflector:
+def test_a_model_that_is_split_or_compiled_grades_alike(
+    plain: ReflectiveModel, head: Path | None, split: dict[str, Any]
+) -> None:
+    if head and "pipeline_parallel_size" in split:
+        pytest.skip("one head is enough to show that pipelines fail")
+    with load("tiny", head=head, engine="vllm", engine_options={**OPTIONS, **split}) as reflector:
         check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))

@@ -125,6 +125,7 @@ def test_a_request_can_name_ids_and_a_bias_and_how_it_streams() -> None:
         "flat_logprobs",
         "stream_interval",
         "detokenize",
+        "extra_args",
         "stop_token_ids",
         "ignore_eos",
     }
@@ -145,6 +146,24 @@ def test_flat_logprobs_are_lists_whose_first_entry_is_the_tokens_own() -> None:
     assert _rows(flat) == [(7, {7: -0.5, 1: -1.0, 2: -2.0})], "vLLM's FlatLogprobs has another layout."
 
 
+def test_a_logits_processor_is_told_of_the_rows_before_their_logits_are_asked_for() -> None:
+    from vllm import envs
+    from vllm.v1.sample.logits_processor import LogitsProcessor
+    from vllm.v1.worker.gpu_input_batch import InputBatch
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    from reflectgen.engine.vllm.heads import FIRST_RUNNER
+
+    assert {"update_state", "apply", "is_argmax_invariant", "validate_params"} <= set(dir(LogitsProcessor))
+    assert "logit_proc.update_state(batch_update)" in inspect.getsource(InputBatch.refresh_metadata)
+    assert "self.input_batch.refresh_metadata()" in inspect.getsource(GPUModelRunner._update_states)
+    source = inspect.getsource(GPUModelRunner.execute_model)
+    assert source.index("self._update_states(") < source.index("self.model.compute_logits(sample_hidden_states)"), (
+        "The runner asks for logits before it tells of the batch's changes: a head can no longer read whole steps."
+    )
+    assert set(FIRST_RUNNER) <= set(envs.environment_variables), "The first model runner can no longer be asked for."
+
+
 def test_the_server_takes_ids_and_gives_ids() -> None:
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
@@ -154,12 +173,13 @@ def test_the_server_takes_ids_and_gives_ids() -> None:
     from reflectgen.engine.vllm.server import Server
 
     server = Server("http://localhost/v1", "m", 10, Channel(9, 8, 7))
-    body = server._body(Ask(ids=[1], most=2, sampling=Sampling(), stop=(3,)))
+    body = server._body(Ask(ids=[1], most=2, sampling=Sampling(), stop=(3,), replay=[4]))
     unknown = set(body) - set(CompletionRequest.model_fields)
     assert not unknown, f"vLLM's completions no longer take {unknown}."
     params = CompletionRequest(**body).to_sampling_params(2)
     assert (params.logprob_token_ids, params.logit_bias) == ([9, 8, 7], {9: -100.0, 8: -100.0, 7: -100.0})
     assert (params.stop_token_ids, params.ignore_eos, params.stream_interval) == ([3], True, 8)
+    assert params.extra_args == {"sprm_replay": [4]}, "vLLM's server hands a request's own arguments on no more."
 
 
 def test_the_scheduler_tells_how_full_it_is() -> None:
@@ -190,6 +210,7 @@ def test_the_engine_is_made_and_asked_as_we_do_it() -> None:
         "model",
         "dtype",
         "hf_overrides",
+        "logits_processors",
         "kv_cache_memory_bytes",
         "trust_remote_code",
         "disable_log_stats",

@@ -53,9 +53,18 @@ async def test_a_request_says_all_that_vllm_must_know_and_its_parts_hold_the_row
     sent = {
         "prompt": [1, 2, 3], "max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "top_k": 7, "stop_token_ids": [88, 89],
         "logprob_token_ids": [95, 94, 93], "logit_bias": {"95": -100.0, "94": -100.0, "93": -100.0}, "ignore_eos": True,
-        "model": "fake", "return_token_ids": True, "return_tokens_as_token_ids": True, "logprobs": 1,
+        "vllm_xargs": None, "model": "fake", "return_token_ids": True, "return_tokens_as_token_ids": True, "logprobs": 1,
     }  # fmt: skip
     assert {name: body[name] for name in sent} == sent
+
+
+async def test_a_request_of_a_whole_step_names_what_is_replayed() -> None:
+    with vllm_server.serve() as behaviour:
+        async with client(behaviour) as server:
+            parts = await draw(server, Ask(ids=[1, 2, 3], most=5, replay=(7, 8)))
+    assert sum(len(part.rows) for part in parts) == 7
+    [body] = behaviour.asked
+    assert (body["max_tokens"], body["vllm_xargs"]) == (7, {"sprm_replay": [7, 8]})
 
 
 async def test_without_a_head_the_most_likely_tokens_are_asked_for() -> None:

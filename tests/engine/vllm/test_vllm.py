@@ -21,6 +21,7 @@ from reflectgen import load, search, zoo
 from reflectgen.config import Sampling
 from reflectgen.engine.grading import grade_trace
 from reflectgen.engine.vllm.engine import VLLMEngine
+from reflectgen.engine.vllm.heads import PROCESSOR
 from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.errors import ModelError
 from reflectgen.model.reflective import ReflectiveModel
@@ -36,13 +37,15 @@ pytestmark = [
 ]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(16)]
+POOLED: dict[str, Any] = {"pool": "step", "grade_end": True}
 FREE = Sampling(temperature=1.0, top_p=1.0, max_tokens=120, answer_tokens=40)
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[Reflector]:
     """Its engine is used on the tests' own loop."""
-    with load("tiny", engine="vllm", engine_options=OPTIONS) as reflector:
+    options = {**OPTIONS, "logits_processors": [PROCESSOR]}  # so that its head may read whole steps as well
+    with load("tiny", engine="vllm", engine_options=options) as reflector:
         yield reflector
 
 
@@ -64,9 +67,7 @@ class TestContract(Contract):
     def over(self, shared: VLLMEngine) -> None:
         self.shared = shared
 
-    def make(self, pool: str = "token", **head: Any) -> Any:
-        if pool == "step":
-            pytest.skip("vLLM keeps no states to take the mean of")
+    def make(self, **head: Any) -> Any:
         return engine_like(self.shared, **head)
 
     async def test_equal_seeds_give_equal_tokens_whatever_else_is_in_the_batch(self) -> None:
@@ -74,7 +75,7 @@ class TestContract(Contract):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 64])
-@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"]], ids=["before", "at, end"])
+@pytest.mark.parametrize("head", [HEADS["before"], HEADS["at, end"], POOLED], ids=["before", "at, end", "pooled, end"])
 async def test_scores_are_those_of_a_plain_forward_at_every_batch_size(
     tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, rows: int, head: dict[str, Any]
 ) -> None:
@@ -88,8 +89,11 @@ async def test_scores_are_those_of_a_plain_forward_at_every_batch_size(
     assert compare(plain, branches) >= rows
 
 
-async def test_forks_and_aborts_change_no_score(tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel) -> None:
-    engine = engine_like(shared)
+@pytest.mark.parametrize("head", [HEADS["before"], POOLED], ids=["before", "pooled"])
+async def test_forks_and_aborts_change_no_score(
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
+) -> None:
+    engine = engine_like(shared, **head)
     branches = engine.branches(tiny.encode(PROBLEMS[0]), 8, FREE, seed=1, pace="step")
     for depth in range(3):
         await asyncio.gather(*(anext(branch, None) for branch in branches if branch.state in ("live", "halted")))
@@ -115,17 +119,19 @@ async def test_a_fork_is_fed_only_what_the_cache_lacks(tiny: Reflector, shared: 
     assert 6 <= fed <= 6 * OPTIONS["block_size"]
 
 
+@pytest.mark.parametrize("head", [HEADS["at, end"], POOLED], ids=["at, end", "pooled, end"])
 async def test_random_programs_report_what_a_plain_forward_says(
-    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
 ) -> None:
-    engine = engine_like(shared, offset=0, grade_end=True)
+    engine = engine_like(shared, **head)
     assert compare(plain, await run_programs(engine, [tiny.encode(problem) for problem in PROBLEMS[:3]], range(30, 36))) > 10
 
 
+@pytest.mark.parametrize("head", [HEADS["before, end"], POOLED], ids=["before, end", "pooled, end"])
 async def test_given_traces_are_graded_as_by_a_plain_forward(
-    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, head: dict[str, Any]
 ) -> None:
-    engine = engine_like(shared, grade_end=True)
+    engine = engine_like(shared, **head)
     ids = engine.grammar.table.encode("Ann has 3.\n\nThen 4.\n\nSo 7 it is")
     for prompt, completion in ((ids[:2], ids[2:]), ([], ids), (ids, ids)):
         ours = await engine.score(prompt, completion)
@@ -136,10 +142,13 @@ async def test_given_traces_are_graded_as_by_a_plain_forward(
             assert (one.logit, one.logprob, one.confidence) == pytest.approx(numbers, abs=1e-4)
 
 
+@pytest.mark.parametrize("head", [HEADS["before"], POOLED], ids=["before", "pooled, end"])
 @pytest.mark.parametrize("strategy", sorted(search.STRATEGIES))
-async def test_every_strategy_runs_over_it(tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, strategy: str) -> None:
+async def test_every_strategy_runs_over_it(
+    tiny: Reflector, shared: VLLMEngine, plain: ReflectiveModel, strategy: str, head: dict[str, Any]
+) -> None:
     request = tiny.request(PROBLEMS[2], k=4, strategy=strategy, max_tokens=120, seed=3)
-    engine = engine_like(shared)
+    engine = engine_like(shared, **head)
     result = await search.named(strategy)(engine, request)
     await released(engine)
     assert all(trajectory.finish != "failed" for trajectory in result.trajectories)

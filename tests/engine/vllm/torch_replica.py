@@ -39,12 +39,13 @@ class TorchReplica:
         self.open += 1
         try:
             ids, rows, fed = list(ask.ids), [], len(ask.ids)
-            for index in range(ask.most):
+            most = ask.most + ask.replayed
+            for index in range(most):
                 await asyncio.sleep(0)
                 self._live()
                 rows.append(self._row(ids, ask))
                 ids.append(rows[-1].token)
-                done = index + 1 == ask.most or rows[-1].token in ask.stop
+                done = index + 1 == most or rows[-1].token in ask.stop
                 if done or len(rows) == self.together:
                     yield Part(rows, fed, done)
                     rows, fed = [], 0
@@ -76,9 +77,11 @@ class TorchReplica:
     def _row(self, ids: list[int], ask: Ask) -> Row:
         output = self.model(torch.tensor([ids]), graded=False)
         logits = output.logits[0, -1:].float()
-        token = self._token(logits[0], ask)
+        done = len(ids) - len(ask.ids)
+        token = self._token(logits[0], ask) if done >= ask.replayed else list(ask.replay or ())[done]
         [logprob], [confidence] = measure(logits, torch.tensor([token]))
-        logit = None if output.features is None else float(self.model.grade(output.features[0, -1]))
+        states = 1 if ask.replay is None else done + 1
+        logit = None if output.features is None else float(self.model.grade(output.features[0, -states:].mean(dim=0)))
         return Row(token, logprob, confidence, logit)
 
     def _token(self, logits: Tensor, ask: Ask) -> int:
