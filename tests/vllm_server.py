@@ -56,6 +56,8 @@ class Behaviour:
     """What it tells in place of every JSON."""
     hangs: bool = False
     """Whether a stream tells nothing, and metrics neither."""
+    mute: bool = False
+    """Whether it does not even begin an answer."""
     ill: bool = False
     """Whether it says that it is not well."""
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -117,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         behaviour = self.behaviour
-        if behaviour.hangs and self.path == "/metrics":
+        if (behaviour.hangs or behaviour.mute) and self.path == "/metrics":
             time.sleep(0.3)
         answers = {
             "/v1/models": json.dumps({"data": [{"id": name, "max_model_len": behaviour.context} for name in behaviour.names]}),
@@ -133,6 +135,9 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.behaviour
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         behaviour.asked.append(body)
+        if behaviour.mute:
+            time.sleep(1)
+            return
         if behaviour.refusals:
             self.send(*behaviour.refusals.pop(0))
         elif body.get("stream"):

@@ -8,6 +8,7 @@ branch and index takes the place of the earlier one.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -24,7 +25,14 @@ SCHEMA = Path(__file__).with_name("events.schema.json")
 ENDED = ("finished", "cancelled", "failed")
 """States that a branch never leaves."""
 
+ADDRESS = re.compile(r"https?://[^\s,;()]*[^\s,;().:]")
+
 Event = dict[str, Any]
+
+
+def anonymous(text: str) -> str:
+    """What an engine says, without the addresses of the servers behind it: those are for the log."""
+    return ADDRESS.sub("a server", text)
 
 
 def schema() -> dict[str, Any]:
@@ -64,7 +72,7 @@ class Shapes:
         """A branch is over."""
         names = ("answer", "score", "logprob", "confidence", "tokens", "thinking", "reply")
         measured = {name: getattr(one, name) for name in names}
-        return self._event("end", branch=one.id, finish=one.finish, why=why, **measured, time=time)
+        return self._event("end", branch=one.id, finish=one.finish, why=anonymous(why), **measured, time=time)
 
     def chosen(self, result: Result, chosen: Trajectory | None) -> Event:
         """The selector has decided. `chosen` is the trajectory that is shown, also where the selector abstained."""
@@ -80,7 +88,7 @@ class Shapes:
 
     def done(self, result: Result, time: float) -> Event:
         """All is over."""
-        return self._event("done", cost=asdict(result.cost), notes=list(result.notes), time=time)
+        return self._event("done", cost=asdict(result.cost), notes=list(map(anonymous, result.notes)), time=time)
 
     def start(
         self, *, model: str, strategy: str, select: str, k: int, seed: int, effort: str, problem: str, prompt_tokens: int

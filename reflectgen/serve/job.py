@@ -11,7 +11,7 @@ from reflectgen.engine.branch import UNENDED, Branch
 from reflectgen.engine.tree import Tree
 from reflectgen.serve.asking import Ask
 from reflectgen.serve.chosen import Choice, Usage, choose, usage
-from reflectgen.serve.events import Event, Recorder
+from reflectgen.serve.events import Event, Recorder, anonymous
 from reflectgen.serve.mailbox import Mailbox
 from reflectgen.types import Result
 
@@ -75,7 +75,7 @@ class Job:
             "share": result.choice.share,
             "scores": [choice.trajectory.score for choice in self.choices],
             "cost": asdict(result.cost),
-            "notes": result.notes,
+            "notes": list(map(anonymous, result.notes)),
         }
 
     async def news(self) -> list[Event | str]:

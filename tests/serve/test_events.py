@@ -14,7 +14,7 @@ from serve.rig import ASKED, GOOD, POOR, calling, events, serving
 from reflectgen.engine.scripted import Script, ScriptedEngine
 from reflectgen.errors import InputError
 from reflectgen.reflector import Reflector
-from reflectgen.serve.events import Recorder, schema
+from reflectgen.serve.events import Recorder, anonymous, schema
 from reflectgen.serve.recorded import NOTE, recorded, stored
 from reflectgen.types import Result
 
@@ -151,3 +151,9 @@ async def test_a_stream_carries_the_events_of_its_own_search_alone() -> None:
     assert [event["branch"] for event in told if event["type"] == "branch"] == ["0", "1", "2", "3"]
     assert (told[0]["problem"], told[0]["effort"], told[0]["k"]) == ("What is 2 + 2?", "low", 4)
     assert kept.json() == schema()
+
+
+def test_clients_are_told_no_addresses_of_what_is_behind() -> None:
+    said = "http://10.0.0.7:8000/v1 was lost 2 times (it answers no more): see https://a.b/c, or http://[::1]:9."
+    told = "a server was lost 2 times (it answers no more): see a server, or a server."
+    assert anonymous(said) == told

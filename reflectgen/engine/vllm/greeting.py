@@ -59,7 +59,7 @@ def _models(address: str) -> list[dict[str, Any]]:
     if response.status_code in NO_ENTRY:
         raise ModelError(f"The server {address} asks for a key: set the environment variable {KEY}.")
     try:
-        return list(response.json()["data"])
+        return [dict(entry) for entry in response.json()["data"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The server {address} is no OpenAI server ({response.status_code}): check the address.") from error
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -24,6 +24,8 @@ from reflectgen.engine.vllm.channel import CONFIDENCE_K, Reader, Row, confidence
 from reflectgen.engine.vllm.heads import REPLAY
 from reflectgen.engine.vllm.replica import STREAM, Ask, Lost, Measured, Part
 from reflectgen.errors import ModelError
+
+T = TypeVar("T")
 
 PULSE, ANSWER = 2.0, 10.0
 """Seconds between two looks at a server, and seconds that it has to answer one."""
@@ -88,9 +90,7 @@ class Server:
         """Log-probs and confidences; see `Replica.measure`."""
         body = {"model": self._model, "prompt": list(ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": CONFIDENCE_K}
         async with self._post(body) as response:
-            with self._watched() as deadline:
-                async with deadline:
-                    text = await response.aread()
+            text = await self._in_time(response.aread())
         with self._understood():
             rows = json.loads(text)["choices"][0]["prompt_logprobs"][1:]
             values = [{int(token): entry["logprob"] for token, entry in row.items()} for row in rows]
@@ -152,9 +152,7 @@ class Server:
         async with self._post(body) as response:
             lines = response.aiter_lines()
             while True:
-                with self._watched() as deadline:
-                    async with deadline:
-                        line = await anext(lines, None)
+                line = await self._in_time(anext(lines, None))
                 if line is None:
                     raise Lost("its stream ended too early")
                 if line == DATA + DONE:
@@ -162,8 +160,10 @@ class Server:
                 if line.startswith(DATA):
                     with self._understood():
                         event = json.loads(line.removeprefix(DATA))
-                    if "error" in event:
-                        raise self._fault(int(event["error"].get("code") or SERVER_FAULT), event)
+                        error = event.get("error")
+                        status = 0 if error is None else int(error.get("code") or SERVER_FAULT)
+                    if status:
+                        raise self._fault(status, event)
                     yield event
 
     @asynccontextmanager
@@ -174,11 +174,12 @@ class Server:
             self._watch = asyncio.get_running_loop().create_task(self._keep_looking())
         try:
             while True:
-                async with self._client.stream("POST", f"{self.name}/completions", json=body) as response:
+                request = self._client.build_request("POST", f"{self.name}/completions", json=body)
+                async with aclosing(await self._in_time(self._client.send(request, stream=True))) as response:
                     if response.status_code < 400:
                         yield response
                         return
-                    text = await response.aread()
+                    text = await self._in_time(response.aread())
                 if response.status_code not in (TOO_MANY_REQUESTS, UNAVAILABLE) or not await self.alive():
                     raise self._fault(response.status_code, text)
                 await asyncio.sleep(PULSE)
@@ -206,13 +207,13 @@ class Server:
                 f"The server {self.name} answered with something that is no vLLM completion ({error!r}): check its address."
             ) from error
 
-    @contextmanager
-    def _watched(self) -> Iterator[asyncio.Timeout]:
-        """A deadline that passes when the server is lost."""
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """What `work` on the server returns; raises `TimeoutError` when the server is lost."""
         deadline = asyncio.timeout(None)
         self._deadlines.add(deadline)
         try:
-            yield deadline
+            async with deadline:
+                return await work
         finally:
             self._deadlines.discard(deadline)
 
@@ -221,7 +222,7 @@ class Server:
         missed = 0
         while self._streams:
             missed = 0 if await self._look() else missed + 1
-            if missed == MISSES:
+            if missed >= MISSES:
                 for deadline in self._deadlines:
                     deadline.reschedule(asyncio.get_running_loop().time())
             await asyncio.sleep(PULSE)

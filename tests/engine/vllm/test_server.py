@@ -128,13 +128,20 @@ async def test_a_server_that_is_gone_is_lost_and_not_alive() -> None:
         assert not await server.alive()
 
 
-async def test_a_server_that_hangs_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hangs", ["hangs", "mute"])
+async def test_a_server_that_hangs_is_lost(hangs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER", 0.1)
     monkeypatch.setattr(module, "PULSE", 0.01)
-    with vllm_server.serve(hangs=True) as behaviour:
+    with vllm_server.serve(**{hangs: True}) as behaviour:
         async with client(behaviour) as server:
-            with pytest.raises(Lost, match="it answers no more"):
-                await draw(server)
+            first = asyncio.create_task(draw(server))
+            await asyncio.sleep(0.05)
+            for work in (first, draw(server)):  # the second may come when the looks have been missed already
+                with pytest.raises(Lost, match="it answers no more"):
+                    await asyncio.wait_for(work, 20)
+            if hangs == "mute":
+                with pytest.raises(Lost, match="it answers no more"):
+                    await asyncio.wait_for(server.measure([1, 2, 3]), 20)
 
 
 async def test_a_server_that_is_full_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +160,9 @@ async def test_what_a_server_refuses_is_told_in_its_own_words() -> None:
                 await draw(server)
 
 
-@pytest.mark.parametrize("junk", ["[]", "{", '{"choices": [{"token_ids": [1]}]}'])
+@pytest.mark.parametrize(
+    "junk", ["[]", "{", '{"error": "no"}', '{"error": {"code": "bad"}}', '{"choices": [{"token_ids": [1]}]}']
+)
 async def test_an_answer_that_is_no_completion_is_told(junk: str) -> None:
     with vllm_server.serve(junk=junk) as behaviour:
         async with client(behaviour) as server:
@@ -185,8 +194,10 @@ def test_greeting_finds_the_model_its_context_and_the_head(monkeypatch: pytest.M
         ({"junk": "<html>"}, "is no OpenAI server"),
         ({"junk": '{"data": [{"id": "m"}]}'}, "is no vLLM server"),
         ({"junk": '{"data": []}'}, "is no vLLM server"),
+        ({"junk": '{"data": [null]}'}, "is no OpenAI server"),
+        ({"junk": '{"data": ["x"]}'}, "is no OpenAI server"),
     ],
-    ids=["no plug-in", "refuses", "a page", "no vLLM", "no model"],
+    ids=["no plug-in", "refuses", "a page", "no vLLM", "no model", "nothing", "a text"],
 )
 def test_greeting_refuses_what_is_no_server_of_ours(settings: dict[str, Any], message: str) -> None:
     with vllm_server.serve(**settings) as behaviour, pytest.raises(ModelError, match=message):
