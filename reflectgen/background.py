@@ -13,6 +13,16 @@ from reflectgen.errors import OptionError
 T = TypeVar("T")
 
 
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of `works` return, in their order; where one fails, or the caller is cancelled, the others are given up."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 class Background:
     """Runs coroutines on its own loop. Interrupting a caller cancels what it waited for."""
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack, get_args
 
 from reflectgen import search, select
-from reflectgen.background import Background
+from reflectgen.background import Background, together
 from reflectgen.config import EFFORTS, Blend, Effort, Sampling
 from reflectgen.engine.base import Engine, room
 from reflectgen.engine.branch import Branch
@@ -267,12 +267,7 @@ class Reflector:
         async def solve(problem: str | Problem) -> None:
             report(await self._solve(problem, options))
 
-        works = [asyncio.create_task(solve(problem)) for problem in problems]
-        try:
-            await asyncio.gather(*works)
-        finally:
-            for work in works:
-                work.cancel()
+        await together(solve(problem) for problem in problems)
 
     def _selector(self, name: str | None, strategy: str) -> str:
         """`name`, or where it is None the strategy's own, else the default; raises where the model cannot do it."""

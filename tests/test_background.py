@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from reflectgen.background import Background
+from reflectgen.background import Background, together
 from reflectgen.errors import OptionError
 
 
@@ -109,3 +109,20 @@ def test_closing_ends_what_another_thread_waits_for(background: Background) -> N
     assert started.wait(5)
     background.close()
     assert told.wait(5)
+
+
+async def test_where_one_of_many_fails_the_others_are_given_up() -> None:
+    ended: list[int] = []
+
+    async def work(seconds: float) -> float:
+        if seconds == 0:
+            raise ValueError("no")
+        await asyncio.sleep(seconds)
+        ended.append(1)
+        return seconds
+
+    assert await together(work(seconds) for seconds in (0.02, 0.01)) == [0.02, 0.01]
+    with pytest.raises(ValueError, match="no"):
+        await together(work(seconds) for seconds in (0.02, 0))
+    await asyncio.sleep(0.05)
+    assert ended == [1, 1]

@@ -6,9 +6,8 @@ steps, one number each.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
@@ -16,6 +15,7 @@ from fastapi import Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
+from reflectgen.background import together
 from reflectgen.reflector import GradedText
 from reflectgen.serve.answer import documented, json_response, service_of
 from reflectgen.serve.faults import Fault
@@ -146,19 +146,9 @@ async def _grade(service: Service, pairs: Pairs) -> Sequence[GradedText]:
     place = service.admission.enter()
     try:
         with service.engine():
-            return await place.run(lambda: _together([service.model.ascore_text(*pair) for pair in pairs]))
+            return await place.run(lambda: together(service.model.ascore_text(*pair) for pair in pairs))
     finally:
         place.leave()
-
-
-async def _together(works: Sequence[Coroutine[Any, Any, GradedText]]) -> Sequence[GradedText]:
-    """What all `works` return; where one fails the others are given up."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def _whole(graded: GradedText) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 
+from reflectgen.background import together
 from reflectgen.config import Sampling
 from reflectgen.engine.base import room
 from reflectgen.engine.branch import Branch, Pace
@@ -175,4 +176,4 @@ class VLLMEngine:
         measured = await replica.measure(ids)
         if not self.grammar.reads:
             return measured, [None] * len(windows)
-        return measured, await asyncio.gather(*(read(replica, self._asks.given(ids, window)) for window in windows))
+        return measured, await together(read(replica, self._asks.given(ids, window)) for window in windows)
