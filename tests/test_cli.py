@@ -25,6 +25,7 @@ COMMANDS = (
     "rollout",
     "rollouts show",
     "rollouts check",
+    "rollouts trace",
     "rollouts merge",
     "label",
     "eval",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reflectgen.commands import options as opt
+
+if TYPE_CHECKING:
+    from reflectgen.rollouts import Store
+    from reflectgen.train.texts import Texts
 
 app = typer.Typer(
     name="rollouts", help="Look at stores of rollouts, join them, grade or check them anew.", no_args_is_help=True
@@ -124,15 +128,61 @@ def check(
     """
     from reflectgen.commands.progress import bars
     from reflectgen.commands.sampling import print_summary
-    from reflectgen.load import locate
-    from reflectgen.model.shipped import NO_HEAD
-    from reflectgen.model.unweighted import open_unweighted
     from reflectgen.rollouts import Store
     from reflectgen.train.recheck import recheck
 
     store = Store.open(folder)
-    opened, tokenizer = open_unweighted(locate(model), head=NO_HEAD, trust_remote_code=trust_remote_code)
     with bars() as progress:
         told = partial(progress, str(folder))
-        checked = recheck(store, tokenizer, opened.backbone.generation_config, output, data=data or (), progress=told)
+        checked = recheck(store, _texts(store, model, data, trust_remote_code), output, told)
     print_summary(checked, as_json=as_json)
+
+
+@app.command("trace")
+def trace(
+    folder: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    problem: Annotated[str, typer.Argument(help="Id of a problem in it.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of the trace.", show_default=False)],
+    select: Annotated[str, typer.Option(help="Selector that decides.")] = "logprob",
+    data: Annotated[
+        list[Path] | None, typer.Option(help="File of a compact store's problems; may be given again.", show_default=False)
+    ] = None,
+    model: opt.Model = "tiny",
+    trust_remote_code: opt.TrustRemoteCode = False,
+) -> None:
+    """Write the traces of a problem as one trace for the viewer's page.
+
+    \b
+    reflectgen rollouts trace runs/words wordproblems/test/0/3 --select weighted -o trace.json
+
+    The page that reflectgen serve shows opens it: drop the file there.
+    """
+    import json
+
+    from reflectgen.errors import InputError
+    from reflectgen.model.atomic import write_text
+    from reflectgen.rollouts import Store
+    from reflectgen.serve.events import VERSION
+    from reflectgen.serve.recorded import recorded
+    from reflectgen.serve.replayed import replayed
+
+    store = Store.open(folder)
+    problems = store.problems()
+    if problem not in problems:
+        raise InputError(f"The store {folder} holds no problem '{problem}': its ids are like '{next(iter(problems))}'.")
+    rows, texts = problems[problem], _texts(store, model, data, trust_remote_code)
+    found = replayed(rows, texts, select)
+    events = recorded(found, problem, model=store.header.model, prompt_tokens=len(texts.prompt(rows[0])))
+    write_text(output, json.dumps({"version": VERSION, "events": events}) + "\n")
+    typer.echo(f"Written: {output}")
+
+
+def _texts(store: Store, model: str, data: list[Path] | None, trust_remote_code: bool) -> Texts:
+    """The texts of a store by its model's tokenizer."""
+    from reflectgen.load import locate
+    from reflectgen.model.shipped import NO_HEAD
+    from reflectgen.model.unweighted import open_unweighted
+    from reflectgen.train.texts import Texts
+
+    opened, tokenizer = open_unweighted(locate(model), head=NO_HEAD, trust_remote_code=trust_remote_code)
+    return Texts.of(store, tokenizer, opened.backbone.generation_config, data or ())

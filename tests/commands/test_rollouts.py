@@ -3,11 +3,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
+import pytest
 import stored
 from rollouts.made import rollout, store
 from typer.testing import Result
 
 from reflectgen.rollouts import Store
+from reflectgen.serve.events import schema
 from reflectgen.tasks import wordproblems
 
 Run = Callable[..., Result]
@@ -86,3 +89,27 @@ def test_stored_answers_are_read_and_checked_anew(run: Run, tmp_path: Path) -> N
         assert (failed.answer, failed.correct) == ("unread", None)
         again = run("rollouts", "check", old, "--output", old)
         assert again.exit_code == 2 and "cannot replace those" in again.output
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_problem_s_traces_become_a_trace_for_the_viewer(run: Run, tmp_path: Path, compact: bool) -> None:
+    made = stored.write(tmp_path / "a", *stored.bundled(), problems=2, samples=3, events=wordproblems.EVENTS, compact=compact)
+    (name, *_), file = made.problems(), tmp_path / "trace.json"
+    done = run("rollouts", "trace", made.folder, name, "--select", "majority", "--output", file)
+    assert done.exit_code == 0, done.output
+    trace = json.loads(file.read_text())
+    for event in trace["events"]:
+        jsonschema.validate(event, schema())
+    start, *_, chosen, finished = trace["events"]
+    assert (start["type"], start["k"], start["strategy"], start["select"]) == ("start", 3, "best_of_n", "majority")
+    assert start["problem"] == next(wordproblems.problems("train", 0, wordproblems.EVENTS)).text
+    ends = {event["branch"]: event for event in trace["events"] if event["type"] == "end"}
+    steps = [event for event in trace["events"] if event["type"] == "step"]
+    for row in made.problems()[name]:
+        end = ends[str(row.sample)]
+        assert (end["answer"], end["tokens"], row.answer in end["reply"]) == (row.answer, row.tokens, True)
+        mine = [event["text"] for event in sorted(steps, key=lambda one: one["index"]) if event["branch"] == end["branch"]]
+        assert len(mine) == len(row.steps) > 1 and "".join(mine) in end["thinking"]
+    assert (chosen["type"], finished["type"]) == ("chosen", "done")
+    wrong = run("rollouts", "trace", made.folder, "p9", "--output", file)
+    assert wrong.exit_code == 2 and f"holds no problem 'p9': its ids are like '{name}'" in wrong.output
