@@ -60,7 +60,7 @@ _LETTER = re.compile(r"\W{0,20}(?:(?:text|mathrm|mathbf|textbf)\W{1,5})?([A-Ja-j
 _BRACKETED = re.compile(r"\(([A-J])\)")
 _STATED = re.compile(r"(?i:\banswer\s{1,5}is)(?i:\s{1,5}that\b)?[\s:*]{0,9}(?P<is>[^\n]+)|\#{4}\s{0,9}(?P<hash>[^\n]+)")
 _ANNOUNCED = re.compile(r"(?i:\banswer)\*{0,2}:[\s*]{0,9}")
-_HEADING = re.compile(r"(?i:\banswer)[\s:*]{0,9}\Z")
+_HEADING = re.compile(r"[\W_]{0,9}(?:(?:the|my|final)\s){0,2}answer[\W_]{0,9}", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?]\**\s+[A-Z]")
 _PROSE = re.compile(r"[A-Za-z]{2}")
 
@@ -138,13 +138,13 @@ def stated(text: str) -> str | None:
 
 
 def _closing(text: str) -> str | None:
-    """What the last line says as the answer; None where it says "answer is", or nothing."""
+    """What the last line says as the answer, or holds below a heading that announces it; None for "answer is" and nothing."""
     above, _, line = text.rstrip().rpartition("\n")
     if _STATED.search(line):
         return None
     if announced := _last(_ANNOUNCED, line):
-        return line[announced.end() :]
-    return line if _HEADING.search(above.rstrip()[-20:]) else None
+        return line[announced.end() :].strip() or None
+    return line if _HEADING.fullmatch(above.rstrip().rpartition("\n")[2]) else None
 
 
 def auto(text: str) -> str | None:

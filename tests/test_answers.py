@@ -100,6 +100,19 @@ def test_extract(how: str, text: str, answer: str | None) -> None:
     assert extract(text, how) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is B.\nFinal answer:", "B"),
+        ("The answer is (3, 4).\nAnswer:", "(3, 4)"),
+        ("#### 12 is the answer\n\nThanks!", "12 is the answer"),
+        ("**Final Answer**\n\n42", "42"),
+    ],
+)
+def test_a_heading_says_something_only_where_something_stands_below_it(text: str, answer: str) -> None:
+    assert extract(text) == answer
+
+
 def test_extract_is_auto_by_default_and_looks_at_the_end() -> None:
     assert extract(r"\boxed{1}" + " " * answers.TAIL) is None
     assert extract(" " * answers.TAIL + r"\boxed{1}") == "1"

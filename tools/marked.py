@@ -22,8 +22,10 @@ class Marked:
 
     def renewed(self) -> str:
         """The page with this part as it should be."""
-        before, _, rest = self.page.read_text(encoding="utf-8").partition(self.begin)
-        _, _, after = rest.partition(self.end)
+        before, begun, rest = self.page.read_text(encoding="utf-8").partition(self.begin)
+        _, ended, after = rest.partition(self.end)
+        if not (begun and ended):
+            sys.exit(f"{self.page.relative_to(ROOT)} lacks the line {self.end if begun else self.begin}: put it back.")
         return f"{before}{self.begin}\n\n{self.write()}\n\n{self.end}{after}"
 
     @property

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from reflectgen.rollouts import Store
     from reflectgen.train.texts import Texts
 
+StoreModel = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model of the vocabulary; the store's by default.", show_default=False)
+]
+
 app = typer.Typer(
     name="rollouts", help="Look at stores of rollouts, join them, grade or check them anew.", no_args_is_help=True
 )
@@ -115,7 +119,7 @@ def check(
         list[Path] | None, typer.Option(help="File that the task reads its problems from; may be given again.")
     ] = None,
     as_json: opt.JSONOutput = False,
-    model: opt.Model = "tiny",
+    model: StoreModel = None,
     trust_remote_code: opt.TrustRemoteCode = False,
 ) -> None:
     """Read and check stored answers anew, by the task as it is now.
@@ -147,7 +151,7 @@ def trace(
     data: Annotated[
         list[Path] | None, typer.Option(help="File of a compact store's problems; may be given again.", show_default=False)
     ] = None,
-    model: opt.Model = "tiny",
+    model: StoreModel = None,
     trust_remote_code: opt.TrustRemoteCode = False,
 ) -> None:
     """Write the traces of a problem as one trace for the viewer's page.
@@ -177,12 +181,12 @@ def trace(
     typer.echo(f"Written: {output}")
 
 
-def _texts(store: Store, model: str, data: list[Path] | None, trust_remote_code: bool) -> Texts:
+def _texts(store: Store, model: str | None, data: list[Path] | None, trust_remote_code: bool) -> Texts:
     """The texts of a store by its model's tokenizer."""
     from reflectgen.load import locate
     from reflectgen.model.shipped import NO_HEAD
     from reflectgen.model.unweighted import open_unweighted
     from reflectgen.train.texts import Texts
 
-    opened, tokenizer = open_unweighted(locate(model), head=NO_HEAD, trust_remote_code=trust_remote_code)
+    opened, tokenizer = open_unweighted(locate(model or store.header.model), head=NO_HEAD, trust_remote_code=trust_remote_code)
     return Texts.of(store, tokenizer, opened.backbone.generation_config, data or ())

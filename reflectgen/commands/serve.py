@@ -75,8 +75,8 @@ def serve(
     reflectgen serve --model my-model/ --engine http://host:8001/v1
 
     Any client of OpenAI's is pointed at http://127.0.0.1:8000/v1. Logs are
-    JSON lines on standard error, without prompts or answers. SIGTERM lets
-    live requests finish first.
+    JSON lines on standard error, without prompts or answers unless
+    --log-texts asks for them. SIGTERM lets live requests finish first.
     """
     limits = ServeConfig.parse(
         {

@@ -2,6 +2,7 @@
 
 In this order: an id, who may ask (keys, hosts, origins), the whole body within its limits of size and time; and on the way out
 the headers that keep browsers careful, one line in the log, one count. What nobody foresaw ends as a 500 that holds the id.
+Where other origins are allowed, their browsers' preflights are answered before it (`reflectgen.serve.app`).
 """
 
 from __future__ import annotations

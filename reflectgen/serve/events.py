@@ -8,7 +8,6 @@ branch and index takes the place of the earlier one.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import Any
 from reflectgen.engine.branch import Branch
 from reflectgen.reflector import Prepared
 from reflectgen.scoring import aggregate
+from reflectgen.serve.faults import anonymous
 from reflectgen.types import Result, Step, Trajectory
 
 VERSION = 1
@@ -25,14 +25,7 @@ SCHEMA = Path(__file__).with_name("events.schema.json")
 ENDED = ("finished", "cancelled", "failed")
 """States that a branch never leaves."""
 
-ADDRESS = re.compile(r"https?://[^\s,;()]*[^\s,;().:]")
-
 Event = dict[str, Any]
-
-
-def anonymous(text: str) -> str:
-    """What an engine says, without the addresses of the servers behind it: those are for the log."""
-    return ADDRESS.sub("a server", text)
 
 
 def schema() -> dict[str, Any]:

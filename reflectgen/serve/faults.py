@@ -40,6 +40,7 @@ KINDS: dict[str, tuple[int, str]] = {
 }
 """Code -> HTTP status and type."""
 
+ADDRESS = re.compile(r"https?://[^\s,;()]*[^\s,;().:]")
 CODES: dict[type[ReflectgenError], str] = {
     CapacityError: "context_length_exceeded",
     InputError: "invalid_prompt",
@@ -91,7 +92,12 @@ class Fault(HTTPException):
 
 def of_library(error: ReflectgenError) -> Fault:
     """The fault that an error of the library is."""
-    return Fault(next(code for kind, code in CODES.items() if isinstance(error, kind)), str(error))
+    return Fault(next(code for kind, code in CODES.items() if isinstance(error, kind)), anonymous(str(error)))
+
+
+def anonymous(text: str) -> str:
+    """What an engine says, without the addresses of the servers behind it: those are for the log."""
+    return ADDRESS.sub("(hidden)", text)
 
 
 def unforeseen(id: str) -> Fault:

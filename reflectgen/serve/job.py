@@ -11,7 +11,8 @@ from reflectgen.engine.branch import UNENDED, Branch
 from reflectgen.engine.tree import Tree
 from reflectgen.serve.asking import Ask
 from reflectgen.serve.chosen import Choice, Usage, choose, usage
-from reflectgen.serve.events import Event, Recorder, anonymous
+from reflectgen.serve.events import Event, Recorder
+from reflectgen.serve.faults import anonymous
 from reflectgen.serve.mailbox import Mailbox
 from reflectgen.types import Result
 
@@ -103,12 +104,12 @@ class Job:
         try:
             with service.shown(self), service.engine():
                 self.result = result = await service.model.acarry_out(observed)
+            self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         except BaseException:
             if self._tree is not None:
                 self.about |= {"tokens": self._tree.cost.tokens_generated}
                 service.metrics.abandoned(self._tree)
             raise
-        self.choices = choose(result, self.ask.n, self.ask.stop, service.model.engine.grammar, raw=self.ask.raw)
         self.usage = usage(result, self.choices, len(prepared.request.prompt))
         self.about |= {"tokens": result.cost.tokens_generated, "prompt_tokens": self.usage.prompt}
         if service.log_texts:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from reflectgen import marks, prompts
+from reflectgen.errors import InputError
 from reflectgen.rollouts import Rollout, Store
 from reflectgen.steps import Segmenter, TokenTable
 from reflectgen.train.labels import Problems
@@ -46,8 +47,15 @@ class Texts:
         return self.problem(row).text if row.problem is None else row.problem
 
     def prompt(self, row: Rollout) -> tuple[int, ...]:
-        """Token ids of the prompt: the stored ones, or in a compact store those that the task's problem makes."""
-        return self.problems.prompt(row) if row.prompt_ids is None else row.prompt_ids
+        """Token ids of the prompt: the stored ones, or in a compact store those that the task's problem makes.
+
+        Raises `InputError` where the tokenizer is another than the store's.
+        """
+        if row.prompt_ids is None:
+            return self.problems.prompt(row)
+        if self.table.decode(row.token_ids) != row.text:
+            raise InputError("The stored tokens are no text of this model's vocabulary: name the store's own with --model.")
+        return row.prompt_ids
 
     def thinking(self, row: Rollout) -> str:
         """The text between the thinking tags; all of it where the model has none."""

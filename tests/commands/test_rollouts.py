@@ -113,3 +113,12 @@ def test_a_problem_s_traces_become_a_trace_for_the_viewer(run: Run, tmp_path: Pa
     assert (chosen["type"], finished["type"]) == ("chosen", "done")
     wrong = run("rollouts", "trace", made.folder, "p9", "--output", file)
     assert wrong.exit_code == 2 and f"holds no problem 'p9': its ids are like '{name}'" in wrong.output
+
+
+def test_tokens_of_another_vocabulary_are_no_text(run: Run, tmp_path: Path) -> None:
+    made = stored.write(tmp_path / "a", *stored.bundled(), problems=1, samples=1, events=wordproblems.EVENTS)
+    other = Store.create(tmp_path / "b", made.header)
+    other.write_shard(0, [replace(row, text="What another vocabulary says.") for row in made])
+    for arguments in (("trace", next(iter(made.problems()))), ("check",)):
+        done = run("rollouts", arguments[0], other.folder, *arguments[1:], "--output", tmp_path / "c")
+        assert done.exit_code == 2 and "name the store's own with --model" in done.output, done.output

@@ -234,20 +234,26 @@ async def test_halted_branches_keep_their_seats_where_a_pass_has_fewer_rows() ->
 
 async def test_traces_to_be_graded_leave_branches_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     local = engine()
-    seen: list[int] = []
+    passes, seen = [0], list[int]()  # counted where they are computed
+    decode = local.passes.decode
+
+    def decoded(*plan: Any) -> Any:
+        passes[0] += 1
+        return decode(*plan)
 
     def graded(*_: Any) -> tuple[()]:
-        seen.append(local.forward_passes)
+        seen.append(passes[0])
         time.sleep(0.02)
         return ()
 
+    monkeypatch.setattr(local.passes, "decode", decoded)
     monkeypatch.setattr("reflectgen.engine.local.engine.grade_trace", graded)
     (branch,) = local.branches(PROMPTS[0], 1, Sampling(max_tokens=200, answer_tokens=4, temperature=1.0), seed=1)
     while not branch.ids:
         await asyncio.sleep(0)
     await asyncio.gather(*(local.score(PROMPTS[0], [5, 6]) for _ in range(5)), branch.ended())
     assert len(seen) == 5
-    before_the_end = [passes for passes in seen if passes < local.forward_passes]
+    before_the_end = [count for count in seen if count < passes[0]]
     assert before_the_end == sorted(set(before_the_end))  # none right after another
     await local.close()
 

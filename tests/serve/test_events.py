@@ -14,7 +14,8 @@ from serve.rig import ASKED, GOOD, POOR, calling, events, serving
 from reflectgen.engine.scripted import Script, ScriptedEngine
 from reflectgen.errors import InputError
 from reflectgen.reflector import Reflector
-from reflectgen.serve.events import Recorder, anonymous, schema
+from reflectgen.serve.events import Recorder, schema
+from reflectgen.serve.faults import anonymous
 from reflectgen.serve.recorded import NOTE, recorded, stored
 from reflectgen.types import Result
 
@@ -155,5 +156,5 @@ async def test_a_stream_carries_the_events_of_its_own_search_alone() -> None:
 
 def test_clients_are_told_no_addresses_of_what_is_behind() -> None:
     said = "http://10.0.0.7:8000/v1 was lost 2 times (it answers no more): see https://a.b/c, or http://[::1]:9."
-    told = "a server was lost 2 times (it answers no more): see a server, or a server."
+    told = "(hidden) was lost 2 times (it answers no more): see (hidden), or (hidden)."
     assert anonymous(said) == told

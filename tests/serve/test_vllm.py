@@ -42,6 +42,7 @@ async def test_that_all_servers_are_gone_is_told_without_their_addresses(lines: 
             assert (await client.get("/readyz")).json() == {"status": "ready", "model": "tiny"}
             behaviour.ill = True
             assert fault(await client.post(PATH, json=ASKED)) == (500, "internal_error", None)
+            assert 'reflectgen_branches_total{finish="failed"} 2.0' in (await client.get("/metrics")).text
             gone = await client.post(PATH, json=ASKED)
             assert fault(gone) == (503, "engine_gone", None) and behaviour.url not in gone.text
             graded = await client.post("/v1/score", json={"model": "tiny", "prompt": "8 + 8?", "completion": "16.\n\n"})

@@ -78,8 +78,8 @@ class LocalEngine:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reflectgen-local")
         self._driver: asyncio.Task[None] | None = None
         self._scoring = asyncio.Lock()
-        self._owed = 0.0
-        """Seconds that given traces took of the computing thread, and branches have not had since."""
+        self._due = 0.0
+        """When branches have had as much time of the computing thread as the last given trace took before."""
 
     # -- the contract --------------------------------------------------------------------------------------------
 
@@ -135,12 +135,14 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         async with self._scoring:
             if self._driver is not None and not self._driver.done():
-                await asyncio.wait({self._driver}, timeout=self._owed)
+                await asyncio.wait({self._driver}, timeout=max(0.0, self._due - loop.time()))
             began = loop.time()
+            work = loop.run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
             try:
-                return await loop.run_in_executor(self._thread, grade_trace, self.model, self.grammar, *trace)
+                return await asyncio.shield(work)
             finally:
-                self._owed = loop.time() - began
+                await asyncio.wait({work})  # who is cancelled meanwhile still has the thread
+                self._due = loop.time() + (loop.time() - began)
 
     async def close(self) -> None:
         """Cancel what is live or waiting and free the cache; a branch that is grown or goes on after this fails."""

@@ -117,16 +117,19 @@ class WholeSteps:
     async def _read_apart(self, branch: Branch, window: tuple[int, int]) -> float | None:
         """The logit where the token at hand begins the step that it ends: the rows before it are not of that step."""
         ask = self.given(branch.ids_between(0, window[1]), window)
-        return await self._fleet.on_one(window[1], lambda replica: read(replica, ask))
+        logit, fed = await self._fleet.on_one(window[1], lambda replica: read(replica, ask))
+        branch.tree.ledger.tokens_prefilled += fed
+        return logit
 
 
-async def read(replica: Replica, ask: Ask) -> float | None:
-    """The logit of the first row that is not replayed."""
-    left = ask.replayed
+async def read(replica: Replica, ask: Ask) -> tuple[float | None, int]:
+    """The logit of the first row that is not replayed, and how many tokens were fed for it."""
+    left = fed = ask.replayed
     async with aclosing(replica.draw(ask)) as parts:
         async for part in parts:
+            fed += part.prefilled
             if left < len(part.rows):
-                return part.rows[left].logit
+                return part.rows[left].logit, fed
             left -= len(part.rows)
     raise Lost("a request ended without a token")
 

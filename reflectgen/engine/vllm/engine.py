@@ -176,4 +176,5 @@ class VLLMEngine:
         measured = await replica.measure(ids)
         if not self.grammar.reads:
             return measured, [None] * len(windows)
-        return measured, await together(read(replica, self._asks.given(ids, window)) for window in windows)
+        found = await together(read(replica, self._asks.given(ids, window)) for window in windows)
+        return measured, [logit for logit, _ in found]
