@@ -63,7 +63,7 @@ def _untimed(value: Any) -> Any:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("kills", "problems"), [(2, 40), pytest.param(20, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "problems"), [(2, 16), pytest.param(20, 200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(run: Run, tmp_path: Path, kills: int, problems: int) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     reports = []
