@@ -72,7 +72,7 @@ class Extractor:
         cuts, folders = list[Trace](), list[Path]()
         for path, shard in shards.items():
             here = [cut(segmenter, prompts.of(row), row) for row in shard]
-            folders.append(self._folder(store, path, here))
+            folders.append(self._folder(store, path, origin, here))
             self._read(here, folders[-1], partial(_report, progress, len(cuts), len(rows)))
             cuts += here
         states = States(self.readings, lambda reading: read_states(folders, reading))
@@ -94,10 +94,10 @@ class Extractor:
             prompt=prompt_config(store),
         )
 
-    def _folder(self, store: Store, shard: Path, traces: Sequence[Trace]) -> Path:
+    def _folder(self, store: Store, shard: Path, origin: Origin, traces: Sequence[Trace]) -> Path:
         """Where the states of a shard are kept, under a name made of all that they depend on: weights, tokens and steps."""
         dtype = str(next(self.backbone.parameters()).dtype)
-        digest = blake2b(f"{fingerprint(self.backbone)} {dtype}".encode(), digest_size=10)
+        digest = blake2b(f"{origin.backbone} {dtype}".encode(), digest_size=10)
         for trace in traces:
             digest.update(repr((trace.prompt, trace.completion, trace.spans)).encode())
         folder = self.cache or store.folder.with_name(f"{store.folder.name}-features")
