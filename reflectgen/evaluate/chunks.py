@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from reflectgen.errors import InputError, OptionError
-from reflectgen.rollouts import Store, prompt_hash
+from reflectgen.rollouts import Store, prompt_hash, shard_index
 from reflectgen.rollouts.shard import read_table
 from reflectgen.types import Problem
 
@@ -70,7 +70,7 @@ def cut(problems: Sequence[Problem], prompts: Sequence[tuple[int, ...]], size: i
 def check_stored(store: Store, chunks: Sequence[Chunk], k: int, seed: int) -> None:
     """Raise `InputError` where a shard of the store is not the one that these chunks would write."""
     for path in store.shards:
-        index = int(path.stem.rpartition("-")[2])
+        index = shard_index(path)
         wanted = chunks[index].keys(k, seed) if index < len(chunks) else []
         found = _stored_keys(path)
         if found != wanted:

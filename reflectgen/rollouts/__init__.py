@@ -12,8 +12,21 @@ prompt, so that another prompt is not taken for theirs.
 from __future__ import annotations
 
 from reflectgen.rollouts.merge import merge
+from reflectgen.rollouts.rewrite import beside, rewrite
 from reflectgen.rollouts.row import SCHEMA, Header, Rollout, prompt_hash
-from reflectgen.rollouts.shard import read_shard
+from reflectgen.rollouts.shard import read_shard, shard_index
 from reflectgen.rollouts.store import Store, check_label_name
 
-__all__ = ["SCHEMA", "Header", "Rollout", "Store", "check_label_name", "merge", "prompt_hash", "read_shard"]
+__all__ = [
+    "SCHEMA",
+    "Header",
+    "Rollout",
+    "Store",
+    "beside",
+    "check_label_name",
+    "merge",
+    "prompt_hash",
+    "read_shard",
+    "rewrite",
+    "shard_index",
+]

@@ -29,6 +29,11 @@ def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
+def shard_index(path: Path) -> int:
+    """The number in a shard's file name."""
+    return int(path.stem.rpartition("-")[2])
+
+
 def shards(folder: Path) -> list[Path]:
     """The shards in `folder`, in order."""
     return sorted(folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))

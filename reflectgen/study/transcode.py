@@ -13,7 +13,7 @@ from pathlib import Path
 from reflectgen import prompts
 from reflectgen.config import PromptConfig
 from reflectgen.errors import InputError
-from reflectgen.rollouts import Rollout, Store, prompt_hash, read_shard
+from reflectgen.rollouts import Rollout, Store, prompt_hash, rewrite
 from reflectgen.steps import TokenTable
 from reflectgen.study.backbones import Backbone
 from reflectgen.train.spans import prompt_config
@@ -32,9 +32,7 @@ def transcode(store: Store, policy: TokenTable, reader: Backbone, folder: Path) 
     header = replace(store.header, model=reader.name, backbone=reader.fingerprint, head="")
     made = Store.create(folder, header)
     config = prompt_config(store)
-    for index, path in enumerate(store.shards):
-        if not made.has_shard(index):
-            made.write_shard(index, [_encode(rollout, policy, reader.table, config, store) for rollout in read_shard(path)])
+    rewrite(store, made, lambda rollout: _encode(rollout, policy, reader.table, config, store))
     return made
 
 

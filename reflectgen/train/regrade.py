@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from reflectgen.errors import InputError, ModelError
+from reflectgen.errors import ModelError
 from reflectgen.metrics import Floats
 from reflectgen.model.fingerprint import head_fingerprint
 from reflectgen.model.head import SPRMHead
 from reflectgen.model.reflective import ReflectiveModel
-from reflectgen.rollouts import Rollout, Store, read_shard
+from reflectgen.rollouts import Rollout, Store, beside, rewrite
 from reflectgen.scoring import aggregate, sigmoid
 from reflectgen.steps import TokenTable
 from reflectgen.train.extract import Extractor
@@ -51,10 +51,8 @@ def regrade(
     head = model.head
     if head is None:
         raise ModelError("The model has no SPRM head, so it grades nothing: name one with --head.")
-    if output.resolve() == store.folder.resolve():
-        raise InputError(f"The graded traces cannot replace those in {store.folder}: name another folder.")
     rule = head.config.step_rule
-    graded = Store.create(output, replace(store.header, head=head_fingerprint(head), step_rule=rule))
+    graded = beside(store, output, replace(store.header, head=head_fingerprint(head), step_rule=rule))
     extractor = Extractor(
         backbone=model.backbone,
         table=table,
@@ -65,11 +63,7 @@ def regrade(
     )
     features = extractor.features(store, data=data, progress=progress)
     found = _steps(head, features)
-    for path in store.shards:
-        rows = list(read_shard(path))
-        index = int(path.stem.rpartition("-")[2])
-        new = [_graded(row, found.get(_key(store, row)), head.config.aggregate) for row in rows]
-        graded.write_shard(index, new, compact=any(row.text is None for row in rows))
+    rewrite(store, graded, lambda row: _graded(row, found.get(_key(store, row)), head.config.aggregate))
     return graded
 
 
