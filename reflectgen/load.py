@@ -263,7 +263,9 @@ class Setup:
 
 def _loaded(setup: Setup) -> str:
     """The precision that the weights were loaded in."""
-    return str(next(setup.model.backbone.parameters()).dtype).removeprefix("torch.")
+    from reflectgen.model.int8 import precision
+
+    return precision(setup.model.backbone)
 
 
 def _unknown(setup: Setup) -> str:

@@ -40,6 +40,19 @@ def test_both_engines_think_the_same(folder: Path) -> None:
         assert one.score == pytest.approx(other.score, abs=1e-4)
 
 
+def test_eight_bits_grade_a_trace_nearly_as_float32_does(folder: Path) -> None:
+    with load(folder, device="cpu", dtype="float32") as exact, load(folder, device="cpu", dtype="int8") as rounded:
+        assert (exact.identity.dtype, rounded.identity.dtype) == ("float32", "int8")
+        assert exact.identity.backbone == rounded.identity.backbone
+        assert exact.identity.head == rounded.identity.head
+        drawn = exact.solve("What is 2 + 2?", seed=5, **SHORT).trajectories[0]
+        ways = [model.score_text("What is 2 + 2?", drawn.text).score for model in (exact, rounded)]
+        solved = rounded.solve("What is 2 + 2?", seed=5, **SHORT)
+    assert ways[1] == pytest.approx(ways[0], abs=0.02)
+    assert ways[1] != ways[0]
+    assert all(one.finish != "failed" for one in solved.trajectories)
+
+
 def test_a_model_with_a_head_selects_by_it_and_one_without_by_majority(folder: Path, headless: Path) -> None:
     with load(folder) as model:
         assert model.solve("Why?", **SHORT).select == "sprm"

@@ -36,7 +36,9 @@ def label(
     seed: Annotated[int | None, typer.Option(rich_help_panel=MONTE_CARLO, help="Seed of the continuations.")] = None,
     engine: Annotated[str | None, typer.Option(rich_help_panel=MONTE_CARLO, help="local (default) or naive.")] = None,
     device: Annotated[str | None, typer.Option(rich_help_panel=MONTE_CARLO, help="auto, cpu, cuda or mps.")] = None,
-    dtype: Annotated[str | None, typer.Option(rich_help_panel=MONTE_CARLO, help="auto, float32, bfloat16 or float16.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(rich_help_panel=MONTE_CARLO, help="auto, float32, bfloat16, float16 or int8 (CPU).")
+    ] = None,
     kv_budget: opt.KVBudget = None,
     base_url: Annotated[
         str | None,

@@ -59,7 +59,7 @@ Engine = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, cpu, cuda or mps.")]
-Dtype = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, float32, bfloat16 or float16.")]
+Dtype = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, float32, bfloat16, float16 or int8 (CPU).")]
 KVBudget = Annotated[
     str | None,
     typer.Option(rich_help_panel=MODEL, metavar="SIZE", help="Memory for the cache, e.g. 512M or 4G; chosen by default."),

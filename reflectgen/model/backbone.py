@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from reflectgen.errors import ModelError, ReflectgenError
+from reflectgen.model.int8 import INT8, quantise
 from reflectgen.model.placement import resolve_device, resolve_dtype
 from reflectgen.model.quiet import quiet
 from reflectgen.model.source import Source
@@ -55,6 +56,8 @@ def load_backbone(
         backbone.config._name_or_path = backbone.name_or_path = source.name
         if backbone.device.type != place.type:
             backbone.to(place)
+        if dtype == INT8:
+            quantise(backbone)
     return backbone.eval()
 
 

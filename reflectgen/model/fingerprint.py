@@ -1,8 +1,8 @@
 """Tells backbones apart: a short hash of a backbone's architecture and a fixed sample of its weights. And heads: of all.
 
 A head reads the states of one backbone; on another of equal width it gives numbers that mean nothing. Dtype rule: the
-sample is rounded to bfloat16 before hashing, so a checkpoint has one fingerprint whether it is loaded in float32 or in
-bfloat16; loading in float16 may change it, since float16 has a narrower range. Device, attention implementation and
+sample is rounded to bfloat16 before hashing, so a checkpoint has one fingerprint whether it is loaded in float32, in int8
+or in bfloat16; loading in float16 may change it, since float16 has a narrower range. Device, attention implementation and
 save/load do not matter. Fine-tuning (in full or with merged adapters), resizing the vocabulary and re-quantising do.
 """
 
@@ -20,6 +20,8 @@ from reflectgen.model.tap import anatomy, decoder_of, hidden_size
 
 SAMPLE = 64
 """Most values hashed of each parameter."""
+KNOWN = "fingerprint_when_loaded"
+"""The attribute with the fingerprint of a backbone whose weights were rewritten for speed after they were loaded."""
 
 
 @torch.no_grad()
@@ -30,6 +32,9 @@ def fingerprint(backbone: nn.Module) -> str:
     the model's own order; tied weights count once. What else hangs on the model, such as an SPRM head, does not count.
     Empty where the weights are not here (`reflectgen.model.backbone.map_backbone`).
     """
+    known = getattr(backbone, KNOWN, None)
+    if isinstance(known, str):
+        return known
     digest = blake2b(digest_size=8)
     lm_head = backbone.get_output_embeddings() if hasattr(backbone, "get_output_embeddings") else None  # type: ignore[operator]
     parameters = list(nn.ModuleList(part for part in (decoder_of(backbone), lm_head) if part is not None).parameters())

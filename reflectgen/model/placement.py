@@ -3,7 +3,8 @@
 `auto` takes the first accelerator there is, else the CPU. The dtype `auto` is the checkpoint's on an accelerator. On a CPU
 it is float32 below `SMALL` parameters, where speed does not matter; above it, for a checkpoint stored in 16 bits or fewer,
 bfloat16 where the CPU multiplies that (float16 is slow on all), else float32 where that fits: a CPU without such
-instructions multiplies float32 several times as fast as bfloat16. The head is always float32.
+instructions multiplies float32 several times as fast as bfloat16. The head is always float32. `int8` is float32 with the
+linear layers in eight bits (`reflectgen.model.int8`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
+    "int8": torch.float32,
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,

@@ -21,6 +21,7 @@ from reflectgen.model.backbone import load_backbone, map_backbone
 from reflectgen.model.checkpoint import backbone_source, find_head, load_head, read_config, write_head
 from reflectgen.model.fingerprint import check_backbone, fingerprint
 from reflectgen.model.head import SPRMHead
+from reflectgen.model.int8 import is_quantised
 from reflectgen.model.quiet import quiet
 from reflectgen.model.source import resolve
 from reflectgen.model.tap import FeatureTap, decoder_of
@@ -202,6 +203,8 @@ class ReflectiveModel(nn.Module):
         another backbone than its own. Raises `InputError` where `folder` has files and `overwrite` is False; with it the
         whole folder is replaced.
         """
+        if is_quantised(self.backbone):
+            raise ModelError("A model in int8 cannot be saved, since its weights are rounded: load it in another dtype.")
         with replace_folder(Path(folder), overwrite=overwrite) as scratch, quiet():
             self.backbone.save_pretrained(scratch)  # type: ignore[operator]
             if tokenizer is not None:

@@ -22,6 +22,7 @@ from reflectgen import marks
 from reflectgen.errors import InputError
 from reflectgen.metrics import Floats
 from reflectgen.model.fingerprint import fingerprint
+from reflectgen.model.int8 import precision
 from reflectgen.rollouts import Rollout, Store, read_shard
 from reflectgen.steps import TokenTable
 from reflectgen.train.features import Origin, Reading, States, StepFeatures, join
@@ -96,8 +97,7 @@ class Extractor:
 
     def _folder(self, store: Store, shard: Path, origin: Origin, traces: Sequence[Trace]) -> Path:
         """Where the states of a shard are kept, under a name made of all that they depend on: weights, tokens and steps."""
-        dtype = str(next(self.backbone.parameters()).dtype)
-        digest = blake2b(f"{origin.backbone} {dtype}".encode(), digest_size=10)
+        digest = blake2b(f"{origin.backbone} {precision(self.backbone)}".encode(), digest_size=10)
         for trace in traces:
             digest.update(repr((trace.prompt, trace.completion, trace.spans)).encode())
         folder = self.cache or store.folder.with_name(f"{store.folder.name}-features")

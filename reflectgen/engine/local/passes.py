@@ -58,8 +58,8 @@ class Passes:
         self.model = model
         self.slots = slots
         self.device = model.device
-        config = model.backbone.config.get_text_config(decoder=True)  # type: ignore[union-attr, operator]
-        self.masks = MaskBuilder(config, next(model.backbone.parameters()).dtype)
+        backbone: Any = model.backbone
+        self.masks = MaskBuilder(backbone.config.get_text_config(decoder=True), backbone.dtype)
 
     def fill(self, job: Fill) -> list[float]:
         """Feed the tokens; return the head's logits for `job.graded`."""

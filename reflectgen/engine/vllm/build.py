@@ -17,6 +17,7 @@ from reflectgen.engine.vllm.inprocess import InProcess
 from reflectgen.errors import OptionError
 from reflectgen.model.checkpoint import HEAD_FILE, backbone_source, write_head
 from reflectgen.model.fingerprint import fingerprint, head_fingerprint
+from reflectgen.model.int8 import INT8
 from reflectgen.model.placement import resolve_device, resolve_dtype
 from reflectgen.model.reflective import ReflectiveModel
 from reflectgen.model.source import resolve
@@ -85,6 +86,10 @@ def vllm_options(name: str | Path, model: ReflectiveModel, graded: bool, device:
 
 def precision(model: ReflectiveModel, device: str, dtype: str) -> str:
     """What vLLM is told to compute in: the dtype of that name, "auto" resolved as for every engine."""
+    if dtype == INT8:
+        raise OptionError(
+            "vLLM takes eight bits from a model's files, not from a dtype: name a quantised model, or another dtype."
+        )
     config: Any = model.backbone.config
     stored = config.dtype
     parameters = sum(parameter.numel() for parameter in model.backbone.parameters())
