@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine.vllm.real import OPTIONS
+from engine.vllm.real import OPTIONS, measured
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -44,16 +44,6 @@ def adapt(model: ReflectiveModel, folder: Path) -> None:
     save_file(state, folder / "adapter_model.safetensors")
     config = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": list(PROJECTIONS), "bias": "none"}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-
-
-def measured(model: ReflectiveModel, prompt: list[int], tokens: list[int]) -> tuple[Tensor, Tensor]:
-    """Log-probs of `tokens` and step logits of the states that predict them."""
-    with torch.inference_mode():
-        output = model(torch.tensor([prompt + tokens]))
-    rows = slice(len(prompt) - 1, -1)
-    logprobs = output.logits[0, rows].log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
-    assert output.step_logits is not None
-    return logprobs, output.step_logits[0, rows]
 
 
 async def test_the_head_reads_the_states_of_the_adapter_that_a_request_names(tmp_path: Path) -> None:

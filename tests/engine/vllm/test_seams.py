@@ -91,6 +91,30 @@ def test_a_class_without_the_seams_is_refused_in_a_sentence() -> None:
         reflective(nn.Linear)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_new_weights_of_a_head_are_loaded_like_any_others(architecture: str) -> None:
+    from vllm.model_executor.model_loader.base_loader import BaseModelLoader
+    from vllm.model_executor.models.utils import AutoWeightsLoader
+
+    source = inspect.getsource(base(architecture).load_weights)
+    assert "AutoWeightsLoader(" in source, f"vLLM's {architecture} no longer loads weights by the names of its modules."
+    assert '"weight_loader"' in inspect.getsource(AutoWeightsLoader), "vLLM loads a parameter by something else than its own."
+    assert inspect.getsource(BaseModelLoader.load_model).rstrip().endswith("return model.eval()"), (
+        "vLLM no longer puts a model into evaluation mode once it is loaded, by which updates are told from the first weights."
+    )
+
+
+def test_a_server_tells_what_it_was_told_of_heads() -> None:
+    from vllm.entrypoints.serve.dev.server_info import api_router
+
+    pytest.importorskip("trl", reason="TRL is not installed: make test-vllm")
+    from reflectgen.train.vllm_sampler import SERVER_INFO
+
+    source = inspect.getsource(api_router.show_server_info)
+    assert f'@router.get("{SERVER_INFO}")' in source, "A server in training no longer tells its configuration."
+    assert 'dump_python(vllm_config, mode="json", fallback=str)' in source, "A server tells its configuration otherwise."
+
+
 def test_runners_hand_the_rows_of_forward_to_compute_logits() -> None:
     from vllm.v1.worker import gpu_model_runner
 
