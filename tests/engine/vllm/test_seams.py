@@ -247,6 +247,27 @@ def test_the_engine_is_made_and_asked_as_we_do_it() -> None:
     assert issubclass(EngineGenerateError, Exception)
 
 
+def test_a_request_can_name_an_adapter() -> None:
+    from typing import get_args
+
+    from vllm.config.lora import LoRAConfig, MaxLoRARanks
+    from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+    from vllm.lora.peft_helper import PEFTHelper
+    from vllm.lora.request import LoRARequest
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from reflectgen.engine.vllm.adapters import RANKS
+
+    assert get_args(MaxLoRARanks) == RANKS, "vLLM holds adapters of other ranks."
+    assert LoRAConfig(max_lora_rank=8).max_lora_rank == 8
+    assert LoRARequest("name", 1, "/folder").lora_path == "/folder"
+    assert "lora_request" in parameters(AsyncLLM.generate) and "lora_request" in parameters(AsyncLLM.add_lora)
+    assert callable(PEFTHelper.from_local_dir) and callable(PEFTHelper.validate_legal)
+    assert "parent=lora.base_model_name" in inspect.getsource(OpenAIServingModels.show_available_models), (
+        "vLLM's server lists adapters otherwise than as models with a parent."
+    )
+
+
 def test_serve_is_a_command_that_can_be_called() -> None:
     from vllm.entrypoints.cli.serve import ServeSubcommand
     from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
