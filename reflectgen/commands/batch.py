@@ -20,7 +20,7 @@ from reflectgen.commands.effort import whole_settings
 from reflectgen.commands.keeping import keeping
 from reflectgen.commands.live import open_model
 from reflectgen.commands.progress import progress
-from reflectgen.errors import CapacityError
+from reflectgen.errors import CapacityError, ModelError
 from reflectgen.metrics import wilson
 from reflectgen.reflector import Options, Reflector, effort_of, thinkings, unit
 from reflectgen.rows import Log, Row, check_writable, read_log
@@ -38,6 +38,8 @@ class Tally:
     correct: int = 0
     tokens: int = 0
     """Tokens generated in this run."""
+    failures: list[str] = field(default_factory=list)
+    """Why the first thinking failed of each problem of which all failed in this run."""
     began: float = field(default_factory=time.perf_counter)
 
     def count(self, correct: bool | None) -> None:
@@ -76,7 +78,9 @@ class Batch:
 def solve_file(source: Path, output: Path, task_name: str | None, options: Options, loading: dict[str, Any]) -> None:
     """Solve the problems in `source`; finished rows of `output` are kept and their problems skipped.
 
-    Raises `InputError` for a wrong row, an output that cannot be written or one that was made with other options.
+    A problem of which every thinking failed has no row: it is not wrong, and the same command tries it again. Raises
+    `InputError` for a wrong row, an output that cannot be written or one that was made with other options, and `ModelError`
+    at the end where problems failed.
     """
     task = tasks.named(task_name) if task_name else tasks.of_file(source)
     batch = Batch(
@@ -98,6 +102,11 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
     typer.echo(f"{tally.solved} of {tally.total} problems are solved in {output}{rest}.")
     if tally.accuracy:
         typer.echo(tally.accuracy)
+    if tally.failures:
+        raise ModelError(
+            f"Every thinking of {len(tally.failures)} of {tally.total} problems failed ({tally.failures[0]}), so they have no row: "
+            "the same command tries them again."
+        )
 
 
 def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +167,10 @@ def _units(batch: Batch) -> Iterator[Sequence[Problem]]:
 
 
 def _note(batch: Batch, result: Result, log: Log, tally: Tally) -> None:
-    """Grade a result and write its row."""
+    """Grade a result and write its row, unless all of it failed."""
+    if all(one.finish == "failed" for one in result.trajectories):
+        tally.failures.append(next((one.error for one in result.trajectories if one.error), "unknown"))
+        return
     correct = batch.task.grade(result.answer, result.problem) if batch.task.grades(result.problem) else None
     log.write(record.row(result, correct=correct, settings=batch.settings))
     tally.count(correct)

@@ -4,12 +4,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from reflectgen.reflector import Reflector
+from reflectgen.types import Problem
+from reflectgen.types import Result as Solved
 
 Run = Callable[..., Result]
 SHORT = ("--k", 2, "--max-tokens", 20)
@@ -76,6 +81,29 @@ def test_in_16_bits_too_a_resumed_file_has_the_rows_of_a_whole_one(run: Run, fol
     again = output.read_text().splitlines(keepends=True)
     assert again[:3] == lines[:3]
     assert [without_seconds(line) for line in sorted(again)] == [without_seconds(line) for line in sorted(lines)]
+
+
+def test_a_problem_of_which_every_thinking_failed_is_not_wrong_but_tried_again(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Reflector.solve_together
+
+    def fail(self: Reflector, problems: Sequence[Problem], **options: Any) -> Iterator[Solved]:
+        for result in whole(self, problems, **options):
+            lost = [replace(one, finish="failed", error="the server is gone") for one in result.trajectories]
+            yield replace(result, trajectories=tuple(lost)) if result.problem.id == "p1" else result
+
+    source, output = problems(tmp_path, 3), tmp_path / "out.jsonl"
+    arguments = ("solve", "--input", source, "--output", output, "--model", folder, *SHORT)
+    with monkeypatch.context() as broken:
+        broken.setattr(Reflector, "solve_together", fail)
+        done = run(*arguments)
+    assert done.exit_code == 2
+    assert "Every thinking of 1 of 3 problems failed (the server is gone), so they have no row" in done.output
+    assert "2 of 3 problems are solved" in done.output and "on 2" in done.output
+    assert sorted(row["id"] for row in rows(output)) == ["p0", "p2"]
+    assert run(*arguments).exit_code == 0
+    assert sorted(row["id"] for row in rows(output)) == ["p0", "p1", "p2"]
 
 
 def test_gsm8k_is_known_by_its_fields(run: Run, folder: Path, tmp_path: Path) -> None:
