@@ -63,7 +63,7 @@ def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: Reflect
             assert isinstance(engine, VLLMEngine)
             check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
             assert engine.failures == []
-            executioner = threading.Thread(target=kill_in_mid_step, args=(engine, first))
+            executioner = threading.Thread(target=kill_in_mid_step, args=(engine, first), daemon=True)
             executioner.start()
             results = list(reflector.solve_many(PROBLEMS, **ASKED))
             executioner.join()
