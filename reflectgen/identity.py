@@ -14,7 +14,8 @@ class Identity:
     model: str = ""
     """What the user calls it."""
     backbone: str = ""
-    """The backbone's fingerprint (`reflectgen.model.fingerprint`)."""
+    """The backbone's fingerprint (`reflectgen.model.fingerprint`); of one that runs with an adapter, behind a plus, also the
+    adapter's (`reflectgen.model.adapter`) or what its server calls it."""
     head: str = ""
     """The head's fingerprint."""
     engine: str = ""

@@ -28,6 +28,7 @@ FRONTIER = "frontier.json"
 """File beside a model or a head: what strategies were measured to reach with it (`reflectgen.search.choice`)."""
 
 MISMATCH = "The head was trained on another backbone than this one: its scores may mislead."
+ADAPTED = "The head reads states that the adapter {} has changed: unless it was trained on such, its scores may mislead."
 
 
 def load(
@@ -42,6 +43,7 @@ def load(
     step_rule: str | None = None,
     prompt: PromptConfig | Callable[[PromptConfig], PromptConfig] | None = None,
     prm: str | Path | None = None,
+    adapter: str | Path | None = None,
     allow_backbone_mismatch: bool = False,
     trust_remote_code: bool = False,
 ) -> Reflector:
@@ -53,12 +55,14 @@ def load(
     memory for the cache in bytes (None: chosen by the engine) and `engine_options` are vLLM's own, in this process;
     `step_rule` overrides the head's (`reflectgen.steps.PRESETS`); `prompt` takes the place of what the model's files say
     about prompts, or makes it from that, as `Task.prompt` does. `prm` names a model of the same vocabulary whose head is to
-    grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline. A `frontier.json` beside
-    the head, or beside the model whose head it is, tells the strategy "auto" what was measured.
+    grade the steps, with passes of its own, in place of any head on `model`: the two-model baseline. `adapter` is the LoRA
+    adapter that vLLM runs the model with: its folder in this process, its name over servers. A `frontier.json` beside the
+    head, or beside the model whose head it is, tells the strategy "auto" what was measured.
     Raises `OptionError` for an unknown name and `ModelError` where the model or the head cannot be loaded.
     """
     urls = _urls(engine)
     kind = SERVERS if urls else registry.find("engine", engine, ENGINES)
+    adapted = _adapted(kind, engine, adapter)
     if step_rule is not None:
         check_rule(step_rule)
     if prm is not None and head is not None:
@@ -87,11 +91,12 @@ def load(
         kv_budget=kv_budget,
         options=engine_options or {},
         urls=urls,
+        adapter=adapter,
         allow_backbone_mismatch=allow_backbone_mismatch,
         trust_remote_code=trust_remote_code,
     )
     called = ("vllm" if urls else engine) + ("" if prm is None else "+separate")
-    identity = _identity(str(model), reflective, called, kind.precision(setup), prompting, grader)
+    identity = _identity(str(model), reflective, adapted, called, kind.precision(setup), prompting, grader)
     frontier = _frontier(name if own_head is None else own_head, identity.backbone)
     built = kind.build(setup)
     if prm is not None:
@@ -103,7 +108,7 @@ def load(
         sampling=_own_sampling(reflective),
         blend=grader.head.config.blend if grader.head else None,
         frontier=frontier,
-        notes=[MISMATCH] if grader.mismatch else [],
+        notes=_notes(grader, setup),
         chat=lambda turns: prompts.encode_chat(turns, prompting, tokenizer),
     )
 
@@ -151,14 +156,29 @@ def _prompting(own: PromptConfig, given: PromptConfig | Callable[[PromptConfig],
     return given if isinstance(given, PromptConfig) else given(own)
 
 
+def _adapted(kind: EngineKind, engine: str, adapter: str | Path | None) -> str:
+    """What tells the backbone with its adapter from the one without; raises `OptionError` where the engine runs none."""
+    if adapter is None:
+        return ""
+    if kind.adapter is None:
+        raise OptionError(f"The engine {engine} runs no adapters: merge {adapter} into the model's weights, or use vllm.")
+    return f"+{kind.adapter(adapter)}"
+
+
+def _notes(grader: ReflectiveModel, setup: Setup) -> list[str]:
+    """What every result must say of its scores."""
+    adapted = setup.adapter is not None and setup.grammar.reads
+    return [*([MISMATCH] if grader.mismatch else []), *([ADAPTED.format(setup.adapter)] if adapted else [])]
+
+
 def _identity(
-    name: str, model: ReflectiveModel, engine: str, dtype: str, prompt: PromptConfig, grader: ReflectiveModel
+    name: str, model: ReflectiveModel, adapted: str, engine: str, dtype: str, prompt: PromptConfig, grader: ReflectiveModel
 ) -> Identity:
     from reflectgen.model.fingerprint import fingerprint, head_fingerprint
 
     return Identity(
         model=name,
-        backbone=fingerprint(model.backbone),
+        backbone=fingerprint(model.backbone) + adapted,
         head=head_fingerprint(grader.head) if grader.head else "",
         engine=engine,
         dtype=dtype,
@@ -257,6 +277,8 @@ class Setup:
     """The engine's own."""
     urls: Sequence[str] = ()
     """Addresses of running servers."""
+    adapter: str | Path | None = None
+    """What the user called the LoRA adapter to run with."""
     allow_backbone_mismatch: bool = False
     trust_remote_code: bool = False
 
@@ -284,6 +306,8 @@ class EngineKind:
     """What the backbone computes in; empty where that is not known."""
     mapped: bool = False
     """Whether the engine loads the weights itself, so that they are left on the disk here."""
+    adapter: Callable[[str | Path], str] | None = None
+    """What tells an adapter from others, by what the user calls it; None where the engine runs none."""
 
 
 def _urls(engine: str) -> list[str]:
@@ -343,7 +367,14 @@ def _vllm(setup: Setup) -> Engine:
         kv_budget=setup.kv_budget,
         trust_remote_code=setup.trust_remote_code,
         options=setup.options,
+        adapter=setup.adapter,
     )
+
+
+def _adapter_in_process(adapter: str | Path) -> str:
+    from reflectgen.model.adapter import adapter_fingerprint
+
+    return adapter_fingerprint(adapter)
 
 
 def _servers(setup: Setup) -> Engine:
@@ -352,15 +383,19 @@ def _servers(setup: Setup) -> Engine:
     _no_options(setup, "over servers")
     if setup.kv_budget is not None:
         raise OptionError("Servers have budgeted their cache already: leave the KV budget out.")
-    return over_servers(setup.urls, setup.model, setup.grammar, allow_mismatch=setup.allow_backbone_mismatch)
+    adapter = None if setup.adapter is None else str(setup.adapter)
+    allow = setup.allow_backbone_mismatch
+    return over_servers(setup.urls, setup.model, setup.grammar, adapter=adapter, allow_mismatch=allow)
 
 
 ENGINES: dict[str, EngineKind] = {
     "local": EngineKind(attention=_local_attention, build=_local),
     "naive": EngineKind(attention=lambda: None, build=_naive),
-    "vllm": EngineKind(attention=lambda: None, build=_vllm, precision=_vllm_precision, mapped=True),
+    "vllm": EngineKind(
+        attention=lambda: None, build=_vllm, precision=_vllm_precision, mapped=True, adapter=_adapter_in_process
+    ),
 }
 """Name -> kind of engine."""
 
-SERVERS = EngineKind(attention=lambda: None, build=_servers, precision=_unknown, mapped=True)
+SERVERS = EngineKind(attention=lambda: None, build=_servers, precision=_unknown, mapped=True, adapter=str)
 """What takes the place of a name where addresses of vLLM servers are given."""

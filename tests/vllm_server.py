@@ -43,6 +43,7 @@ class Behaviour:
     """What it does, and what it was asked."""
 
     names: tuple[str, ...] = ("fake",)
+    adapters: tuple[str, ...] = ()
     context: int = 200
     graded: bool = True
     """Whether the plug-in is there."""
@@ -114,6 +115,12 @@ def prompt_logprobs(body: dict[str, Any]) -> list[dict[str, Any] | None]:
     return rows
 
 
+def cards(behaviour: Behaviour) -> list[dict[str, Any]]:
+    """What it serves: its model by all names, and then adapters."""
+    models = [{"id": name, "parent": None, "max_model_len": behaviour.context} for name in behaviour.names]
+    return [*models, *({"id": name, "parent": behaviour.names[0]} for name in behaviour.adapters)]
+
+
 class Handler(BaseHTTPRequestHandler):
     behaviour: Behaviour
 
@@ -122,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         if (behaviour.hangs or behaviour.mute) and self.path == "/metrics":
             time.sleep(0.3)
         answers = {
-            "/v1/models": json.dumps({"data": [{"id": name, "max_model_len": behaviour.context} for name in behaviour.names]}),
+            "/v1/models": json.dumps({"data": cards(behaviour)}),
             "/health": "",
             "/metrics": 'vllm:kv_cache_usage_perc{engine="0"} 0.25\nvllm:kv_cache_usage_perc{engine="1"} 0.5\n'
             'vllm:num_requests_waiting{engine="0"} 3.0\nvllm:num_requests_waiting{engine="1"} 4.0\n',

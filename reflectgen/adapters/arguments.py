@@ -15,6 +15,7 @@ from reflectgen.types import Problem
 LOADING = (
     "head",
     "engine",
+    "adapter",
     "device",
     "dtype",
     "kv_budget",

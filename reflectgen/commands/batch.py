@@ -113,7 +113,7 @@ def _settings(options: Options, loading: dict[str, Any]) -> dict[str, Any]:
     """The model and the options, the effort as what it comes to: its name may mean something else tomorrow."""
     effort = effort_of(options)
     own = {name: value for name, value in options.items() if name != "effort"}
-    which = {name: loading[name] for name in ("model", "head", "prm")}
+    which = {name: loading[name] for name in ("model", "head", "prm", "adapter")}
     return {**which, **own, **effort.model_dump(), "settings": whole_settings(effort)}
 
 

@@ -109,6 +109,7 @@ def evaluate(
     prm: opt.PRM = None,
     step_rule: opt.StepRule = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "auto",
     kv_budget: opt.KVBudget = None,
@@ -153,7 +154,7 @@ def evaluate(
     asked = Asked.parse(strategies=strategy, selects=select, ks=k, budgets=budget, seeds=seeds, rollouts=rollouts, live=live)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter, prm=prm,
     )  # fmt: skip
     sampling = Options(
         temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens, answer_tokens=answer_tokens

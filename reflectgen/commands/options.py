@@ -58,6 +58,12 @@ Engine = Annotated[
         help="local, naive (slow, the reference), vllm, or addresses of vLLM servers: http://host:8000/v1,http://...",
     ),
 ]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=MODEL, help="LoRA adapter that vLLM runs the model with: its folder, or over servers its name there."
+    ),
+]
 Device = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option(rich_help_panel=MODEL, help="auto, float32, bfloat16, float16 or int8 (CPU).")]
 KVBudget = Annotated[
@@ -148,6 +154,7 @@ def loading(
     allow_backbone_mismatch: bool,
     trust_remote_code: bool,
     prm: str | None = None,
+    adapter: str | None = None,
 ) -> dict[str, Any]:
     """The arguments of `reflectgen.load.load` that these options mean."""
     return {
@@ -160,4 +167,5 @@ def loading(
         "allow_backbone_mismatch": allow_backbone_mismatch,
         "trust_remote_code": trust_remote_code,
         "prm": prm,
+        "adapter": adapter,
     }

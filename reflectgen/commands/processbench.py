@@ -22,6 +22,7 @@ def processbench(
     model: opt.Model = "tiny",
     head: opt.Head = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     kv_budget: opt.KVBudget = None,
@@ -42,7 +43,7 @@ def processbench(
 
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter,
     )  # fmt: skip
     found: dict[str, Any] = run(Asked.load(data, tune, limit), {**loading, "step_rule": step_rule})
     typer.echo(json.dumps(found, indent=2)) if as_json else print_measures(found)

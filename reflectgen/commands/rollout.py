@@ -43,6 +43,7 @@ def rollout(
     prm: opt.PRM = None,
     step_rule: opt.StepRule = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "auto",
     kv_budget: opt.KVBudget = None,
@@ -70,7 +71,7 @@ def rollout(
     share = Share.parse(shard)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter, prm=prm,
     )  # fmt: skip
     store = fill(
         output,

@@ -24,6 +24,7 @@ def score(
     model: opt.Model = "tiny",
     head: opt.Head = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     kv_budget: opt.KVBudget = None,
@@ -56,7 +57,7 @@ def score(
         check_rule(preset)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter,
     )  # fmt: skip
     texts = [_text(row) for row in read(input)]
     if not texts:

@@ -30,6 +30,7 @@ def serve(
     head: opt.Head = None,
     prm: opt.PRM = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "auto",
     kv_budget: opt.KVBudget = None,
@@ -90,7 +91,7 @@ def serve(
     keys, listener = _place(host, port, api_key_file, effort, origins)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter, prm=prm,
     )  # fmt: skip
     with listener:
         shown = {"name": name or model, "limits": limits, "effort": effort, "log_texts": log_texts}

@@ -42,6 +42,7 @@ def solve(
     head: opt.Head = None,
     prm: opt.PRM = None,
     engine: opt.Engine = "local",
+    adapter: opt.Adapter = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "auto",
     kv_budget: opt.KVBudget = None,
@@ -71,7 +72,7 @@ def solve(
     check(options)
     loading = opt.loading(
         model=model, head=head, engine=engine, device=device, dtype=dtype, kv_budget=kv_budget,
-        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, prm=prm,
+        allow_backbone_mismatch=allow_backbone_mismatch, trust_remote_code=trust_remote_code, adapter=adapter, prm=prm,
     )  # fmt: skip
     if (problem is None) == (input is None):
         raise InputError('Give either a problem, as in: reflectgen solve "What is 2 + 3?", or a file with --input.')

@@ -46,6 +46,7 @@ class EvalConfig(Config):
     prm: str | None = None
     step_rule: str | None = None
     engine: str | None = None
+    adapter: str | None = None
     device: str | None = None
     dtype: str | None = None
     kv_budget: str | None = None

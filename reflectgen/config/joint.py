@@ -103,10 +103,10 @@ class LoraConfig(Config):
 
 
 class VLLMConfig(Config):
-    """Sample with vLLM, which gets the policy's new weights before each round; the head's stay here."""
+    """Sample with vLLM, which gets the policy's new weights before each round, and the head's where it holds a head."""
 
     mode: Literal["colocate", "server"] = "colocate"
-    """On the training GPUs, or on hosts of its own that run `trl vllm-serve`."""
+    """On the training GPUs, or on hosts of its own that run a vLLM server (docs/scale.md)."""
     base_url: str | None = None
     """Address of the server, e.g. http://host:8000."""
     tensor_parallel: int = Field(1, ge=1)

@@ -37,7 +37,7 @@ class Header:
     model: str
     """What the user called the model; the fingerprints say which it is."""
     backbone: str
-    """The backbone's fingerprint (`reflectgen.model.fingerprint`)."""
+    """The backbone's fingerprint, with that of an adapter (`reflectgen.identity.Identity`)."""
     head: str
     """Fingerprint of the head that graded the steps; empty where none did."""
     engine: str

@@ -17,6 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from reflectgen.model.quiet import quiet
 from reflectgen.train.outcomes import Examiner, Outcome
+from reflectgen.train.vllm_sampler import told_of_heads
 
 
 class OutcomeGRPOTrainer(GRPOTrainer):
@@ -41,7 +42,7 @@ class OutcomeGRPOTrainer(GRPOTrainer):
         self.encode = cache(encode)
         self._examined: list[Outcome] = []
         texts = [examiner.problems[row].text for row in order]
-        with quiet():
+        with quiet(), told_of_heads(policy, tokenizer, args):
             super().__init__(
                 model=policy,
                 reward_funcs=self.outcome,

@@ -4,8 +4,9 @@ Source: arXiv 2507.01951: loss = GRPO loss + coefficient * SPR loss, on policy. 
 and still train the head; traces that were cut off do not train it. First every step counts (w = 1), then the dynamic weight.
 
 The head hangs on the policy as `sprm_head`, where optimizer, checkpoints, DDP, FSDP and PEFT see it. It has a learning rate,
-a weight decay and a gradient clip of its own. What is patched of TRL is in `reflectgen.train.patch`, and below wherever a
-method begins with an underscore; tests/train/test_trainer_canary.py says what these rely on.
+a weight decay and a gradient clip of its own. What is patched of TRL is in `reflectgen.train.patch`, in
+`reflectgen.train.vllm_sampler`, and below wherever a method begins with an underscore; tests/train/test_trainer_canary.py says
+what these rely on.
 
 Deviations:
 1. The head shares the policy's optimizer (AdamW, in a group of its own), so that one checkpoint holds both.
@@ -16,7 +17,7 @@ Shapes: B traces of one pass on one rank, P padded prompt tokens, C padded compl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ from reflectgen.train.loss import Loss, MeanOverSteps, bradley_terry, named_loss
 from reflectgen.train.patch import HEAD, GradedCall, Reads, grade_in_forward, mark
 from reflectgen.train.policy import OutcomeGRPOTrainer
 from reflectgen.train.samples import Sample
+from reflectgen.train.vllm_sampler import send_head_where_it_is_held
 
 
 class ReflectiveGRPOTrainer(OutcomeGRPOTrainer):
@@ -71,7 +73,7 @@ class ReflectiveGRPOTrainer(OutcomeGRPOTrainer):
         base = self.model.get_base_model() if is_peft_model(self.model) else self.model
         grade_in_forward(base, FeatureTap(base, head.config.layer, head.config.norm), spr.gradient_scale)
         if self.use_vllm:
-            self.vllm_generation._iter_named_params = without_head(self.vllm_generation._iter_named_params)
+            send_head_where_it_is_held(self.vllm_generation)
         if self.is_deepspeed_enabled or self._dist.fsdp_version == 1:
             raise OptionError("Joint training shards with FSDP version 2: leave out DeepSpeed, and FSDP version 1.")
 
@@ -212,8 +214,3 @@ def clip(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
     norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     clip_grads_with_norm_(parameters, largest, norm)
     return norm
-
-
-def without_head(named: Callable[[], Iterable[tuple[str, Any]]]) -> Callable[[], Iterator[tuple[str, Any]]]:
-    """The named weights but the head's, which vLLM does not know. All are gathered, since gathering is for all ranks."""
-    return lambda: ((name, weight) for name, weight in named() if HEAD not in name.split("."))

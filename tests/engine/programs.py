@@ -10,7 +10,7 @@ from reflectgen.config import Sampling
 from reflectgen.engine.base import Engine
 from reflectgen.engine.branch import Branch
 
-DEADLINE = 60.0
+DEADLINE = 100.0
 """Seconds after which a batch of programs counts as deadlocked."""
 FORCED = ("Wait", " so.\n\nx", "</think>", "</think>7", "", "<think>a")
 

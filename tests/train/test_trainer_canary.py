@@ -12,11 +12,14 @@ import tiny_models
 import torch
 from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
+from trl.generation import vllm_generation
+from trl.generation.vllm_client import VLLMClient
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head, shuffle_sequence_dict, split_tensor_dict
 
-from reflectgen.train.trainer import without_head
+from reflectgen.engine.vllm.heads import NO_HEAD, overrides
+from reflectgen.train.vllm_sampler import send_head_where_it_is_held, without_head
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
@@ -135,19 +138,29 @@ def test_the_heads_weights_are_gathered_and_not_sent() -> None:
 
 
 @pytest.mark.parametrize("mode", ["colocate", "server"])
-def test_vllm_gets_every_weight_but_the_heads(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("told", "held"),
+    [({}, False), (overrides("Qwen2ForCausalLM", NO_HEAD), False), (overrides("Qwen2ForCausalLM", "head"), True)],
+    ids=["vLLM's own class", "ours without a head", "ours with a head"],
+)
+def test_vllm_gets_the_heads_weights_where_it_holds_a_head(mode: str, told: dict[str, Any], held: bool) -> None:
     """TRL's own synchronisation, on a model with a head, into a stand-in for vLLM."""
     model = tiny_models.backbone("qwen2")
     expected = [name for name, _ in model.named_parameters()]
     model.sprm_head = tiny_models.head()
+    expected += [f"sprm_head.{name}" for name, _ in model.sprm_head.named_parameters()] if held else []
     vllm: Any = VLLMGeneration.__new__(VLLMGeneration)
     received: list[str] = []
     worker = SimpleNamespace(load_weights=lambda pairs: received.extend(name for name, _ in pairs))
     runner = SimpleNamespace(
-        model_executor=SimpleNamespace(driver_worker=SimpleNamespace(model_runner=SimpleNamespace(model=worker)))
+        model_executor=SimpleNamespace(driver_worker=SimpleNamespace(model_runner=SimpleNamespace(model=worker))),
+        model_config=SimpleNamespace(hf_overrides=told),
     )
     client = SimpleNamespace(
-        update_named_params=lambda metadata, pairs: received.extend(name for name, _ in pairs), reset_prefix_cache=lambda: None
+        update_named_params=lambda metadata, pairs: received.extend(name for name, _ in pairs),
+        reset_prefix_cache=lambda: None,
+        base_url="http://server",
+        _get=lambda url, params: {"http://server/server_info": {"vllm_config": {"model_config": {"hf_overrides": told}}}}[url],
     )
     accelerator = SimpleNamespace(is_main_process=True, state=SimpleNamespace(deepspeed_plugin=None))
     vars(vllm).update(
@@ -160,11 +173,36 @@ def test_vllm_gets_every_weight_but_the_heads(mode: str, monkeypatch: pytest.Mon
         vllm_client=client,
         llm=SimpleNamespace(llm_engine=runner, reset_prefix_cache=lambda: None),
     )
-    vllm._iter_named_params = without_head(vllm._iter_named_params)
+    send_head_where_it_is_held(vllm)
     vllm.sync_weights()
     assert received == expected
     if mode == "server":
         assert [name for name, *_ in vllm._weight_metadata] == expected
+
+
+def test_trl_starts_vllm_by_this_name_and_from_the_policys_folder() -> None:
+    """So that the name can stand for a vLLM that is told more (`told_of_heads`)."""
+    source = inspect.getsource(VLLMGeneration._init_vllm)
+    assert source.count("LLM(") == 1
+    assert "self.llm = LLM(\n                model=model.name_or_path," in source
+    assert not {"hf_overrides", "logits_processors"} & set(source.replace("=", " ").split())
+    assert "from vllm import LLM" in inspect.getsource(vllm_generation)
+
+
+def test_trl_sends_weights_one_by_one_to_the_running_model_by_the_trainers_names() -> None:
+    source = inspect.getsource(VLLMGeneration.sync_weights)
+    assert "self.llm.llm_engine.model_executor.driver_worker.model_runner.model.load_weights([(name, param)])" in source
+    names = inspect.getsource(VLLMGeneration._iter_named_params)
+    assert 'extra_prefixes=["modules_to_save.default."]' in names  # a head beside adapters has its plain name, too
+
+
+def test_a_server_can_be_asked_by_trls_client() -> None:
+    """By the rank that has one."""
+    assert parameters(VLLMClient._get) == ["self", "url", "kwargs"]
+    assert "return response.json()" in inspect.getsource(VLLMClient._get)
+    assert "self.base_url" in inspect.getsource(VLLMClient.__init__)
+    started = inspect.getsource(VLLMGeneration._init_vllm)
+    assert started.index("if accelerator.is_main_process:") < started.index("self.vllm_client = VLLMClient(")
 
 
 def test_the_arguments_of_vllm_are_known_by_these_names() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reflectgen.engine.grammar import Grammar
+from reflectgen.engine.vllm import adapters
 from reflectgen.engine.vllm.channel import Plain, Reader, reserve
 from reflectgen.engine.vllm.engine import VLLMEngine
 from reflectgen.engine.vllm.fleet import Fleet
@@ -33,40 +34,50 @@ def in_process(
     kv_budget: int | None = None,
     trust_remote_code: bool = False,
     options: Mapping[str, Any] | None = None,
+    adapter: str | Path | None = None,
 ) -> VLLMEngine:
     """vLLM in this process for the model called `name`; `model` is that model, its weights not needed.
 
-    `options` are fields of vLLM's `AsyncEngineArgs` and override what follows from the other arguments. Raises `ModelError`
-    where vLLM is missing, cannot carry the head or cannot start.
+    `options` are fields of vLLM's `AsyncEngineArgs` and override what follows from the other arguments; `adapter` is the folder
+    of a LoRA adapter. Raises `ModelError` where vLLM is missing, cannot carry the head or cannot start.
     """
     reader = reader_of(model, grammar)
     given = {
         **vllm_options(name, model, grammar.reads, device, dtype),
         "kv_cache_memory_bytes": kv_budget,
         "trust_remote_code": trust_remote_code,
+        **({} if adapter is None else adapters.options(adapter)),
         **(options or {}),
     }
     if not grammar.reads:
         if (Path(given["model"]) / HEAD_FILE).is_file():  # which vLLM's own class would take for weights of the model
             given["hf_overrides"] = {**overrides(architecture(model), NO_HEAD), **given.get("hf_overrides", {})}
-        return VLLMEngine(Fleet([InProcess(reader, given)]), grammar)
+        return VLLMEngine(Fleet([InProcess(reader, given, adapter)]), grammar)
     with tempfile.TemporaryDirectory(prefix="reflectgen-head-") as folder:
         config = model.config
         assert model.head is not None and config is not None
         write_head(Path(folder), model.head, config)
         given["logits_processors"] = [*(given.get("logits_processors") or ()), *processors(config.head)] or None
         given["hf_overrides"] = {**overrides(architecture(model), folder), **given.get("hf_overrides", {})}
-        return VLLMEngine(Fleet([InProcess(reader, given)]), grammar)
+        return VLLMEngine(Fleet([InProcess(reader, given, adapter)]), grammar)
 
 
-def over_servers(urls: Sequence[str], model: ReflectiveModel, grammar: Grammar, *, allow_mismatch: bool = False) -> VLLMEngine:
-    """The servers at `urls`, which run `model`; raises what `reflectgen.engine.vllm.greeting.greet` raises."""
+def over_servers(
+    urls: Sequence[str],
+    model: ReflectiveModel,
+    grammar: Grammar,
+    *,
+    adapter: str | None = None,
+    allow_mismatch: bool = False,
+) -> VLLMEngine:
+    """The servers at `urls`, which run `model` with the adapter that they call `adapter`; raises what `greet` raises."""
     if len(set(urls)) < len(urls):
         raise OptionError("A server is named twice: name each once.")
     reader = reader_of(model, grammar)
     backbone = fingerprint(model.backbone)
     head = head_fingerprint(model.head) if grammar.reads and model.head is not None else ""
-    return VLLMEngine(Fleet([greet(url, reader, backbone, head, allow_mismatch=allow_mismatch) for url in urls]), grammar)
+    replicas = [greet(url, reader, backbone, head, adapter=adapter, allow_mismatch=allow_mismatch) for url in urls]
+    return VLLMEngine(Fleet(replicas), grammar)
 
 
 def reader_of(model: ReflectiveModel, grammar: Grammar) -> Reader:

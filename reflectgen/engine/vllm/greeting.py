@@ -29,11 +29,13 @@ def signature(backbone: str, head: str) -> str:
     return f"{MARK}/{backbone}/{head}"
 
 
-def greet(url: str, reader: Reader, backbone: str, head: str, *, allow_mismatch: bool = False) -> Server:
-    """The server at `url`; empty fingerprints are not compared.
+def greet(
+    url: str, reader: Reader, backbone: str, head: str, *, adapter: str | None = None, allow_mismatch: bool = False
+) -> Server:
+    """The server at `url`, asked for its model or for the LoRA adapter that it calls so; empty fingerprints are not compared.
 
-    Raises `ModelError` where nothing answers, where it is no vLLM, or where it lacks the head, and `BackboneMismatch` where it
-    serves another backbone and that is not allowed.
+    Raises `ModelError` where nothing answers, where it is no vLLM, or where it lacks the adapter or the head, and
+    `BackboneMismatch` where it serves another backbone and that is not allowed.
     """
     address = url.rstrip("/")
     address = address if address.endswith("/v1") else f"{address}/v1"
@@ -43,9 +45,10 @@ def greet(url: str, reader: Reader, backbone: str, head: str, *, allow_mismatch:
         model, context = str(listed[0]["id"]), int(listed[0]["max_model_len"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(f"The server {address} is no vLLM server: its list of models lacks {error}.") from error
+    asked = model if adapter is None else _adapter(address, listed, adapter)
     if isinstance(reader, Channel):
-        _probe(address, model, reader)
-    return Server(address, model, context, reader)
+        _probe(address, asked, reader)
+    return Server(address, asked, context, reader)
 
 
 def _models(address: str) -> list[dict[str, Any]]:
@@ -62,6 +65,17 @@ def _models(address: str) -> list[dict[str, Any]]:
         return [dict(entry) for entry in response.json()["data"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The server {address} is no OpenAI server ({response.status_code}): check the address.") from error
+
+
+def _adapter(address: str, listed: Sequence[dict[str, Any]], name: str) -> str:
+    """`name`, if it is an adapter of the server's: vLLM lists each as a model with a parent."""
+    has = [str(entry.get("id", "")) for entry in listed if entry.get("parent")]
+    if name not in has:
+        raise ModelError(
+            f"The server {address} has no adapter '{name}' (it has: {', '.join(has) or 'none'}): name one of them, or start it"
+            f" with --enable-lora --lora-modules {name}=FOLDER."
+        )
+    return name
 
 
 def _compare(address: str, listed: Sequence[dict[str, Any]], backbone: str, head: str, allow_mismatch: bool) -> None:

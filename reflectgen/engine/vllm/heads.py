@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from reflectgen.config import HeadConfig
@@ -49,3 +50,11 @@ def overrides(architecture: str, head: str) -> dict[str, Any]:
             f"vLLM cannot put a head on {architecture}: it can on {', '.join(ARCHITECTURES)}. Use the engine local."
         )
     return {"architectures": [PREFIX + architecture], HEAD_KEY: head}
+
+
+def holds_head(told: object) -> bool:
+    """Whether a vLLM whose `hf_overrides` are `told` holds a head."""
+    if not isinstance(told, Mapping):
+        return False
+    classes = told.get("architectures") or ()
+    return any(str(name).startswith(PREFIX) for name in classes) and told.get(HEAD_KEY) != NO_HEAD

@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from reflectgen.engine.vllm.adapters import request
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, Reader, confidence
 from reflectgen.engine.vllm.heads import REPLAY
 from reflectgen.engine.vllm.replica import STREAM, Ask, Lost, Measured, Part
@@ -32,13 +34,17 @@ class InProcess:
 
     name = "vLLM in this process"
 
-    def __init__(self, reader: Reader, options: Mapping[str, Any]) -> None:
-        """Start vLLM with `options`, fields of its `AsyncEngineArgs`; raises `ModelError` where it will not."""
+    def __init__(self, reader: Reader, options: Mapping[str, Any], adapter: str | Path | None = None) -> None:
+        """Start vLLM with `options`, fields of its `AsyncEngineArgs`; raises `ModelError` where it will not.
+
+        `adapter` is the folder of a LoRA adapter that all requests are run with.
+        """
         for variable, value in QUIET.items():
             os.environ.setdefault(variable, value)
         self.reader = reader
         self._gauge = Gauge()
-        self._engine = _start(options, self._gauge)
+        self._engine, self._adapter = _start(options, self._gauge, adapter)
+        self._adapted = adapter is None
         self._numbers = count()
         self.context = int(self._engine.model_config.max_model_len)
 
@@ -107,13 +113,29 @@ class InProcess:
             skip_clone=True,
         )
 
+    async def _adapt(self) -> None:
+        """Let vLLM read the adapter, unless it has: one that does not fit the model fails here, and no engine dies of it."""
+        if self._adapted:
+            return
+        try:
+            await self._engine.add_lora(self._adapter)
+        except Exception as error:
+            raise ModelError(
+                f"vLLM cannot run the model with the adapter {self._adapter.path}: {first_cause(error)}."
+            ) from error
+        self._adapted = True
+
     async def _generate(self, ids: list[int], params: Any) -> AsyncGenerator[Any]:
         """vLLM's own outputs; what it raises becomes `Lost` or `ModelError`."""
         from vllm.exceptions import VLLMClientError
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         try:
-            async with aclosing(self._engine.generate({"prompt_token_ids": ids}, params, str(next(self._numbers)))) as outputs:
+            await self._adapt()
+            answers = self._engine.generate(
+                {"prompt_token_ids": ids}, params, str(next(self._numbers)), lora_request=self._adapter
+            )
+            async with aclosing(answers) as outputs:
                 async for output in outputs:
                     yield output
         except EngineDeadError:
@@ -131,7 +153,8 @@ def _rows(logprobs: Any) -> list[tuple[int, dict[int, float]]]:
     return [(ids[0], dict(zip(ids, values, strict=True))) for ids, values in cells]
 
 
-def _start(options: Mapping[str, Any], gauge: Gauge) -> Any:
+def _start(options: Mapping[str, Any], gauge: Gauge, adapter: str | Path | None) -> tuple[Any, Any]:
+    """vLLM's engine, and the request for the adapter or None."""
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -158,7 +181,8 @@ def _start(options: Mapping[str, Any], gauge: Gauge) -> Any:
         raise ModelError(f"vLLM's engine has no option '{min(unknown)}': see its AsyncEngineArgs.")
     try:
         args = AsyncEngineArgs(**options, disable_log_stats=True, enable_log_requests=False)
-        return AsyncLLM.from_engine_args(args, stat_loggers=[Logger])
+        lora = None if adapter is None else request(adapter, args.max_lora_rank)
+        return AsyncLLM.from_engine_args(args, stat_loggers=[Logger]), lora
     except Exception as error:
         raise ModelError(f"vLLM could not start: {first_cause(error)}.") from error
 

@@ -87,10 +87,15 @@ class Reflective:
         return None if logits is None else self._tell(self.sprm_head, logits.float(), features)
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
-        """The backbone's own; the head came from its own file, which may lie among them."""
+        """The backbone's own, and what training sends later: new ones of the backbone and of the head (`sprm_head.*`).
+
+        At the start the head came from its own file, which may lie among the backbone's; vLLM puts a model into evaluation
+        mode once it is loaded.
+        """
         state = {f"sprm_head.{name}" for name in SPRM_TENSORS}
-        mine = state | SPRM_TENSORS
-        loaded: set[str] = super().load_weights(pair for pair in weights if pair[0] not in mine)  # type: ignore[misc]
+        updates = self.sprm_head is not None and not self.training  # type: ignore[attr-defined]
+        left_out = SPRM_TENSORS if updates else state | SPRM_TENSORS
+        loaded: set[str] = super().load_weights(pair for pair in weights if pair[0] not in left_out)  # type: ignore[misc]
         return loaded | state
 
     def _tell(self, head: SPRMHead, logits: Tensor, features: Tensor) -> Tensor:

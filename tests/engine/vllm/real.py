@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from engine.contract import assert_equal_steps
+from torch import Tensor
 
 from reflectgen.config import HeadConfig, ReflectiveConfig
 from reflectgen.engine.branch import Branch
@@ -69,3 +70,13 @@ def regrade(model: ReflectiveModel, grammar: Grammar, prompt: Sequence[int], res
         steps = grade_trace(model, grammar, prompt, one.token_ids, one.forced_spans)
         assert_equal_steps(one.steps, steps[: len(one.steps)])
     return sum(len(one.steps) for one in result.trajectories)
+
+
+def measured(model: ReflectiveModel, prompt: list[int], tokens: list[int]) -> tuple[Tensor, Tensor]:
+    """Log-probs of `tokens` and step logits of the states that predict them."""
+    with torch.inference_mode():
+        output = model(torch.tensor([prompt + tokens]))
+    rows = slice(len(prompt) - 1, -1)
+    logprobs = output.logits[0, rows].log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    assert output.step_logits is not None
+    return logprobs, output.step_logits[0, rows]

@@ -1,82 +1,112 @@
-"""A LoRA adapter that a request names: the head reads the adapted states, as those of the merged model."""
+"""A LoRA adapter that is asked for: the head reads the adapted states, as those of the merged model."""
 
 from __future__ import annotations
 
-import json
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_adapter
 import torch
-from engine.vllm.real import OPTIONS
-from safetensors.torch import save_file
-from torch import Tensor
+from engine.contract import assert_equal_steps
+from engine.vllm.real import OPTIONS, regrade
+from engine.vllm.started import serving, wait_for
 
 from reflectgen import load, zoo
-from reflectgen.config import Sampling
 from reflectgen.engine.vllm.engine import VLLMEngine
-from reflectgen.engine.vllm.inprocess import InProcess, _rows
-from reflectgen.engine.vllm.replica import Ask
+from reflectgen.engine.vllm.inprocess import InProcess
+from reflectgen.errors import ModelError
 from reflectgen.model.reflective import ReflectiveModel
+from reflectgen.reflector import Reflector
+from reflectgen.tasks import wordproblems
 
 pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # vLLM leaves a socket context open
 ]
 
-RANK = 4
-PROJECTIONS = ("q_proj", "v_proj")
+PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(4)]
+ASKED: dict[str, Any] = {"k": 2, "max_tokens": 150, "temperature": 1.0}
 
 
-def adapt(model: ReflectiveModel, folder: Path) -> None:
-    """Write a random adapter in PEFT's format to `folder`, and merge it into `model`."""
-    torch.manual_seed(0)
-    state: dict[str, Tensor] = {}
-    for name, module in model.backbone.named_modules():
-        if name.endswith(PROJECTIONS):
-            weight: Any = module.weight
-            down, up = torch.randn(RANK, weight.shape[1]) / 8, torch.randn(weight.shape[0], RANK) / 8
-            state |= {f"base_model.model.{name}.lora_A.weight": down, f"base_model.model.{name}.lora_B.weight": up}
-            weight.data += up @ down
-    save_file(state, folder / "adapter_model.safetensors")
-    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": list(PROJECTIONS), "bias": "none"}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+@pytest.fixture(scope="module")
+def plain() -> ReflectiveModel:
+    return ReflectiveModel.from_pretrained(zoo.path("tiny"))
 
 
-def measured(model: ReflectiveModel, prompt: list[int], tokens: list[int]) -> tuple[Tensor, Tensor]:
-    """Log-probs of `tokens` and step logits of the states that predict them."""
-    with torch.inference_mode():
-        output = model(torch.tensor([prompt + tokens]))
-    rows = slice(len(prompt) - 1, -1)
-    logprobs = output.logits[0, rows].log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
-    assert output.step_logits is not None
-    return logprobs, output.step_logits[0, rows]
+@pytest.fixture(scope="module")
+def merged() -> ReflectiveModel:
+    return ReflectiveModel.from_pretrained(zoo.path("tiny"))
 
 
-async def test_the_head_reads_the_states_of_the_adapter_that_a_request_names(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def adapter(merged: ReflectiveModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its folder; from then on `merged` holds it."""
+    return tiny_adapter.adapt(merged, tmp_path_factory.mktemp("adapter"))
+
+
+def check(reflector: Reflector, model: ReflectiveModel) -> Any:
+    """What it draws and what it is given are graded as by a plain forward of `model`; returns a thinking."""
+    results = list(reflector.solve_many(PROBLEMS, **ASKED))
+    grammar, encode = reflector.engine.grammar, reflector.encode
+    assert sum(regrade(model, grammar, encode(result.problem.text), result) for result in results) > 4
+    first = results[0].trajectories[0]
+    assert_equal_steps(reflector.score(encode(results[0].problem.text), first.token_ids), first.steps)
+    return results[0]
+
+
+@pytest.fixture(scope="module")
+def adapted(adapter: Path) -> Iterator[Reflector]:
+    with load("tiny", engine="vllm", adapter=adapter, engine_options=OPTIONS) as reflector:
+        yield reflector
+
+
+def test_in_this_process_scores_are_those_of_the_merged_model(
+    adapted: Reflector, merged: ReflectiveModel, plain: ReflectiveModel
+) -> None:
+    result = check(adapted, merged)
+    with pytest.raises(AssertionError):
+        regrade(plain, adapted.engine.grammar, adapted.encode(result.problem.text), result)
+
+
+def test_an_adapter_that_does_not_fit_fails_in_a_sentence_and_nothing_else_does(
+    adapted: Reflector, merged: ReflectiveModel, tmp_path: Path
+) -> None:
     from vllm.lora.request import LoRARequest
 
-    plain, merged = (ReflectiveModel.from_pretrained(zoo.path("tiny")) for _ in range(2))
-    adapt(merged, tmp_path)
-    options = {**OPTIONS, "enable_lora": True, "max_lora_rank": 8}
-    with load("tiny", engine="vllm", engine_options=options) as reflector:
-        assert isinstance(reflector.engine, VLLMEngine)
-        [replica] = reflector.engine.fleet.replicas
-        assert isinstance(replica, InProcess)
-        prompt = reflector.encode("Mia has 33 pens. How many pens has she?")
-        params = replica._params(Ask(ids=prompt, most=40, sampling=Sampling(temperature=1.0, top_p=1.0)))
-        adapter = LoRARequest("adapter", 1, str(tmp_path))
-        rows = []
-        outputs = replica._engine.generate({"prompt_token_ids": prompt}, params, "adapted", lora_request=adapter)
-        async with aclosing(outputs):
-            async for output in outputs:
-                rows += [replica.reader.row(*pair) for pair in _rows(output.outputs[0].logprobs)]
-        await reflector.engine.close()
-    tokens = [row.token for row in rows]
-    logprobs, logits = measured(merged, prompt, tokens)
-    assert [row.logprob for row in rows] == pytest.approx(logprobs.tolist(), abs=1e-4)
-    assert [row.logit for row in rows] == pytest.approx(logits.tolist(), abs=1e-4)
-    assert (logits - measured(plain, prompt, tokens)[1]).abs().max() > 0.1
+    wrong = {f"base_model.model.model.layers.0.nowhere.lora_{part}.weight": torch.ones(4, 4) for part in "AB"}
+    assert isinstance(adapted.engine, VLLMEngine)
+    [replica] = adapted.engine.fleet.replicas
+    assert isinstance(replica, InProcess)
+    fitting, replica._adapter = replica._adapter, LoRARequest("wrong", 2, str(tiny_adapter.write(tmp_path, wrong)))
+    replica._adapted = False
+    failed = adapted.solve(PROBLEMS[0], **ASKED)
+    assert {trajectory.finish for trajectory in failed.trajectories} == {"failed"}
+    for trajectory in failed.trajectories:
+        assert trajectory.error is not None and "\n" not in trajectory.error
+        assert "cannot run the model with the adapter" in trajectory.error and "nowhere" in trajectory.error
+    replica._adapter, replica._adapted = fitting, False
+    check(adapted, merged)
+
+
+def test_over_a_server_an_adapter_is_a_model_of_its_own(
+    adapter: Path, merged: ReflectiveModel, plain: ReflectiveModel, tmp_path: Path
+) -> None:
+    flags = ["--enable-lora", "--max-lora-rank", "8", "--lora-modules", f"sums={adapter}"]
+    with serving(tmp_path, *flags) as (url, server):
+        wait_for(url, server, tmp_path)
+        with load("tiny", engine=url, adapter="sums") as reflector:
+            check(reflector, merged)
+        with load("tiny", engine=url) as reflector:
+            check(reflector, plain)
+        with pytest.raises(ModelError, match=r"has no adapter 'law' \(it has: sums\)"):
+            load("tiny", engine=url, adapter="law")
+
+
+def test_an_adapter_of_a_kind_that_vllm_lacks_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="vLLM could not start: vLLM does not yet support DoRA") as caught:
+        load("tiny", engine="vllm", adapter=tiny_adapter.write(tmp_path, use_dora=True), engine_options=OPTIONS)
+    assert "\n" not in str(caught.value)

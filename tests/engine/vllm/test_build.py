@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_adapter
 import tiny_folder
 import vllm_server
 from engine import tiny_reflective
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 from reflectgen import zoo
 from reflectgen.cli import app
 from reflectgen.config import HeadConfig
-from reflectgen.engine.vllm import serving
+from reflectgen.engine.vllm import adapters, serving
 from reflectgen.engine.vllm.build import vllm_options
 from reflectgen.engine.vllm.greeting import signature
 from reflectgen.errors import BackboneMismatch, ModelError, OptionError
@@ -174,6 +175,61 @@ def test_a_vocabulary_without_reserved_ids_is_refused(tmp_path: Path) -> None:
     folder = tiny_folder.write(tmp_path / "model")
     with vllm_server.serve() as behaviour, pytest.raises(ModelError, match="has 0 reserved ones, and vLLM needs 3"):
         load(folder, engine=behaviour.url)
+
+
+# -- adapters ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_of_a_server_is_asked_for_by_its_name() -> None:
+    with vllm_server.serve(adapters=("law", "sql")) as behaviour:
+        with load("tiny", engine=behaviour.url, adapter="sql") as reflector:
+            result = reflector.solve(PROBLEM, k=1, max_tokens=5)
+            assert reflector.identity.backbone == fingerprint(tiny().backbone) + "+sql"
+        assert {body["model"] for body in behaviour.asked} == {"sql"}
+        assert any("the adapter sql has changed" in note for note in result.notes)
+        behaviour.asked.clear()
+        with load("tiny", head="none", engine=behaviour.url) as reflector:
+            result = reflector.solve(PROBLEM, k=1, max_tokens=5)
+        assert {body["model"] for body in behaviour.asked} == {"fake"}
+        assert not any("adapter" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("adapters", "told"), [(("law", "sql"), "it has: law, sql"), ((), "it has: none")])
+def test_an_adapter_that_a_server_lacks_is_one_sentence(adapters: tuple[str, ...], told: str) -> None:
+    with vllm_server.serve(adapters=adapters) as behaviour:
+        for name in ("maths", "fake"):
+            done = run("solve", PROBLEM, "--engine", behaviour.url, "--adapter", name)
+            assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+            assert f"has no adapter '{name}' ({told})" in done.stderr
+
+
+def test_other_engines_run_no_adapters() -> None:
+    for engine in ("local", "naive"):
+        done = run("solve", PROBLEM, "--engine", engine, "--adapter", "runs/lora")
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert f"The engine {engine} runs no adapters: merge runs/lora into the model's weights" in done.stderr
+
+
+def test_a_store_of_an_adapted_model_takes_no_traces_of_another(tmp_path: Path) -> None:
+    sampled = ["rollout", "--task", "wordproblems", "--limit", 1, "-k", 1, "--max-tokens", 5, "-o", tmp_path / "store"]
+    with vllm_server.serve(adapters=("law", "sql"), context=300) as behaviour:
+        done = run(*sampled, "--engine", behaviour.url, "--adapter", "sql")
+        assert done.exit_code == 0, done.output
+        for other in ([], ["--adapter", "law"]):
+            done = run(*sampled, "--engine", behaviour.url, *other)
+            assert done.exit_code == 2
+            assert "has another backbone" in done.stderr
+
+
+def test_an_adapter_in_this_process_is_a_folder(tmp_path: Path) -> None:
+    done = run("solve", PROBLEM, "--engine", "vllm", "--adapter", tmp_path)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "is no folder with adapter_config.json and adapter_model.safetensors" in done.stderr
+
+
+@pytest.mark.parametrize(("rank", "held"), [(1, 1), (4, 8), (16, 16), (33, 64), (1000, 512)])
+def test_vllm_is_told_of_the_least_rank_that_holds_an_adapter(tmp_path: Path, rank: int, held: int) -> None:
+    assert adapters.options(tiny_adapter.write(tmp_path, r=rank)) == {"enable_lora": True, "max_lora_rank": held}
 
 
 # -- becoming a server -------------------------------------------------------------------------------------------------

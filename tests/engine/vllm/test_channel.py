@@ -9,7 +9,7 @@ import pytest
 
 from reflectgen.config import HeadConfig
 from reflectgen.engine.vllm.channel import CONFIDENCE_K, DEPTH, Channel, Plain, reserve
-from reflectgen.engine.vllm.heads import ARCHITECTURES, HEAD_KEY, SPRM_TENSORS, overrides, processors
+from reflectgen.engine.vllm.heads import ARCHITECTURES, HEAD_KEY, NO_HEAD, SPRM_TENSORS, holds_head, overrides, processors
 from reflectgen.errors import ModelError
 from reflectgen.model.head import SPRMHead
 
@@ -80,6 +80,13 @@ def test_a_head_that_reads_whole_steps_asks_vllm_for_a_processor_and_for_its_fir
 
 def test_the_class_with_the_head_is_asked_for_by_name() -> None:
     assert overrides("Qwen2ForCausalLM", "/head") == {"architectures": ["ReflectiveQwen2ForCausalLM"], HEAD_KEY: "/head"}
+
+
+def test_what_vllm_was_told_says_whether_it_holds_a_head() -> None:
+    told = overrides("Qwen2ForCausalLM", "head")
+    assert holds_head(told)
+    assert holds_head({"architectures": told["architectures"]})  # the head in the model's own folder
+    assert not any(map(holds_head, [overrides("Qwen2ForCausalLM", NO_HEAD), {}, {"architectures": ["Qwen2ForCausalLM"]}, None]))
 
 
 def test_a_class_without_the_seams_is_refused() -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from engine.vllm.real import OPTIONS, random_head, regrade
+from engine.vllm.started import kill, serving, wait_for
 
 from reflectgen import load, zoo
 from reflectgen.engine.vllm.engine import VLLMEngine
@@ -34,8 +28,6 @@ pytestmark = [
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(12)]
 ASKED: dict[str, Any] = {"k": 4, "max_tokens": 150, "temperature": 1.0}
-STARTING = 900
-"""Seconds that servers have to start."""
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["one state", "whole steps"])
@@ -52,50 +44,6 @@ def plain(head: Path | None) -> ReflectiveModel:
     return ReflectiveModel.from_pretrained(zoo.path("tiny"), head=head)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(folder: Path, head: Path | None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server in a process group of its own, which is ended with all that it started."""
-    port = free_port()
-    flags = ["--head", str(head)] if head else []
-    flags += [word for name, value in OPTIONS.items() for word in _flag(name, value)]
-    command = [sys.executable, "-m", "reflectgen", "serve-engine", "--host", "127.0.0.1", "--port", str(port), *flags]
-    with (folder / f"{port}.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        yield f"http://127.0.0.1:{port}/v1", server
-    finally:
-        kill(server)
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    return [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-
-
-def kill(server: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the server and all of its processes."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], folder: Path) -> None:
-    for _ in range(STARTING):
-        if server.poll() is not None:
-            break
-        try:
-            with urlopen(f"{url}/models", timeout=5):
-                return
-        except OSError:
-            time.sleep(1)
-    pytest.fail("".join(log.read_text(errors="replace")[-2000:] for log in folder.glob("*.log")))
-
-
 def check(reflector: Reflector, plain: ReflectiveModel, results: list[Any]) -> None:
     """Every problem once, every thinking ended, every score that of a plain forward."""
     assert sorted(result.problem.text for result in results) == sorted(PROBLEMS)
@@ -106,7 +54,8 @@ def check(reflector: Reflector, plain: ReflectiveModel, results: list[Any]) -> N
 
 
 def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: ReflectiveModel, head: Path | None) -> None:
-    with serving(tmp_path, head) as (one, first), serving(tmp_path, head) as (other, second):
+    flags = ["--head", str(head)] if head else []
+    with serving(tmp_path, *flags) as (one, first), serving(tmp_path, *flags) as (other, second):
         wait_for(one, first, tmp_path)
         wait_for(other, second, tmp_path)
         with load("tiny", head=head, engine=f"{one},{other}") as reflector:
@@ -114,7 +63,7 @@ def test_branches_outlive_a_server_that_is_killed(tmp_path: Path, plain: Reflect
             assert isinstance(engine, VLLMEngine)
             check(reflector, plain, list(reflector.solve_many(PROBLEMS, **ASKED)))
             assert engine.failures == []
-            executioner = threading.Thread(target=kill_in_mid_step, args=(engine, first))
+            executioner = threading.Thread(target=kill_in_mid_step, args=(engine, first), daemon=True)
             executioner.start()
             results = list(reflector.solve_many(PROBLEMS, **ASKED))
             executioner.join()

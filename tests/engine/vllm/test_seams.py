@@ -91,6 +91,30 @@ def test_a_class_without_the_seams_is_refused_in_a_sentence() -> None:
         reflective(nn.Linear)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_new_weights_of_a_head_are_loaded_like_any_others(architecture: str) -> None:
+    from vllm.model_executor.model_loader.base_loader import BaseModelLoader
+    from vllm.model_executor.models.utils import AutoWeightsLoader
+
+    source = inspect.getsource(base(architecture).load_weights)
+    assert "AutoWeightsLoader(" in source, f"vLLM's {architecture} no longer loads weights by the names of its modules."
+    assert '"weight_loader"' in inspect.getsource(AutoWeightsLoader), "vLLM loads a parameter by something else than its own."
+    assert inspect.getsource(BaseModelLoader.load_model).rstrip().endswith("return model.eval()"), (
+        "vLLM no longer puts a model into evaluation mode once it is loaded, by which updates are told from the first weights."
+    )
+
+
+def test_a_server_tells_what_it_was_told_of_heads() -> None:
+    from vllm.entrypoints.serve.dev.server_info import api_router
+
+    pytest.importorskip("trl", reason="TRL is not installed: make test-vllm")
+    from reflectgen.train.vllm_sampler import SERVER_INFO
+
+    source = inspect.getsource(api_router.show_server_info)
+    assert f'@router.get("{SERVER_INFO}")' in source, "A server in training no longer tells its configuration."
+    assert 'dump_python(vllm_config, mode="json", fallback=str)' in source, "A server tells its configuration otherwise."
+
+
 def test_runners_hand_the_rows_of_forward_to_compute_logits() -> None:
     from vllm.v1.worker import gpu_model_runner
 
@@ -221,6 +245,27 @@ def test_the_engine_is_made_and_asked_as_we_do_it() -> None:
     assert {"prompt", "sampling_params", "request_id"} <= parameters(AsyncLLM.generate)
     assert issubclass(EngineDeadError, Exception)
     assert issubclass(EngineGenerateError, Exception)
+
+
+def test_a_request_can_name_an_adapter() -> None:
+    from typing import get_args
+
+    from vllm.config.lora import LoRAConfig, MaxLoRARanks
+    from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+    from vllm.lora.peft_helper import PEFTHelper
+    from vllm.lora.request import LoRARequest
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from reflectgen.engine.vllm.adapters import RANKS
+
+    assert get_args(MaxLoRARanks) == RANKS, "vLLM holds adapters of other ranks."
+    assert LoRAConfig(max_lora_rank=8).max_lora_rank == 8
+    assert LoRARequest("name", 1, "/folder").lora_path == "/folder"
+    assert "lora_request" in parameters(AsyncLLM.generate) and "lora_request" in parameters(AsyncLLM.add_lora)
+    assert callable(PEFTHelper.from_local_dir) and callable(PEFTHelper.validate_legal)
+    assert "parent=lora.base_model_name" in inspect.getsource(OpenAIServingModels.show_available_models), (
+        "vLLM's server lists adapters otherwise than as models with a parent."
+    )
 
 
 def test_serve_is_a_command_that_can_be_called() -> None:
