@@ -104,8 +104,8 @@ def solve_file(source: Path, output: Path, task_name: str | None, options: Optio
         typer.echo(tally.accuracy)
     if tally.failures:
         raise ModelError(
-            f"Every thinking of {len(tally.failures)} of {tally.total} problems failed ({tally.failures[0]}), so they have no row: "
-            "the same command tries them again."
+            f"Every thinking of {len(tally.failures)} of {tally.total} problems failed ({tally.failures[0]}), so they have no "
+            "row: the same command tries them again."
         )
 
 
