@@ -35,7 +35,8 @@ OPTIONS: dict[str, Any] = {
 
 LIKELY: dict[str, float] = {"temperature": 0.7, "top_p": 0.95}
 """How texts are drawn that are compared to 1e-4. vLLM's kernels for CPUs round more than PyTorch's: at states far from what a
-model would write, single log-probs were 1e-3 off, equally in decoding and in prefill, where fp32 and fp64 agree to 1e-5."""
+model would write, single log-probs were 1e-3 off, equally in decoding and in prefill; plain forwards in fp32 and fp64 agree
+there to 1e-4."""
 UNLIKELY = 2e-3
 """How near they come in texts that no model would write."""
 
