@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
 
 def asked(llm: Any, prompt: list[int], channel: Any) -> list[tuple[int, float, float | None]]:
     """Token, log-prob and step logit of what vLLM draws."""
-    params = SamplingParams(temperature=1.0, max_tokens=TOKENS, ignore_eos=True, logprob_token_ids=list(channel), seed=None)
+    params = SamplingParams(temperature=1.0, max_tokens=TOKENS, ignore_eos=True, logprob_token_ids=list(channel))
     [output] = llm.generate([{"prompt_token_ids": prompt}], params, use_tqdm=False)
     [completion] = output.outputs
     entries = zip(completion.token_ids, completion.logprobs, strict=True)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import reinforced
 import torch
+from trl.generation.vllm_generation import VLLMGeneration
 
 from reflectgen import zoo
 from reflectgen.config import GrpoConfig, JointConfig
@@ -17,6 +18,7 @@ from reflectgen.train.trainer import trainable
 pytest.importorskip("peft")
 
 pytestmark = pytest.mark.timeout(600)  # two processes, or whole runs, on a machine that may be busy
+HEADS_OWN = ("up.weight", "up.bias", "down.weight", "down.bias")
 LORA = {"rank": 4, "alpha": 8, "targets": ["q_proj", "down_proj"]}
 
 
@@ -39,6 +41,15 @@ def test_the_head_has_its_own_rate_under_adapters_too(made: Any) -> None:
     *policy, head = made.create_optimizer().param_groups
     assert (len(head["params"]), head["lr"]) == (4, 1e-3)
     assert sum(len(group["params"]) for group in policy) == 16
+
+
+def test_a_vllm_that_holds_the_head_gets_it_by_its_plain_name(made: Any) -> None:
+    vllm: Any = VLLMGeneration.__new__(VLLMGeneration)
+    vars(vllm).update(model=made.model, accelerator=made.accelerator, _dist=made._dist)
+    names = [name for name, _ in vllm._iter_named_params()]
+    assert [name for name in names if "sprm_head" in name] == [f"sprm_head.{name}" for name in HEADS_OWN]
+    assert "model.layers.0.self_attn.q_proj.weight" in names
+    assert not any("lora" in name for name in names)
 
 
 def test_adapters_start_as_the_model_itself(made: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from engine.contract import assert_equal_steps
+from engine.contract import TOLERANCE, assert_equal_steps
 from torch import Tensor
 
 from reflectgen.config import HeadConfig, ReflectiveConfig
@@ -33,6 +33,13 @@ OPTIONS: dict[str, Any] = {
     "distributed_executor_backend": "uni",
 }
 
+LIKELY: dict[str, float] = {"temperature": 0.7, "top_p": 0.95}
+"""How texts are drawn that are compared to 1e-4. vLLM's kernels for CPUs round more than PyTorch's: at states far from what a
+model would write, single log-probs were 1e-3 off, equally in decoding and in prefill; plain forwards in fp32 and fp64 agree
+there to 1e-4."""
+UNLIKELY = 2e-3
+"""How near they come in texts that no model would write."""
+
 
 def random_head(folder: Path, **fields: Any) -> Path:
     """A head in `folder`; `fields` are those of `HeadConfig`."""
@@ -56,11 +63,11 @@ def engine_like(engine: VLLMEngine, offset: int = -1, grade_end: bool = False, p
     return VLLMEngine(SharedFleet(engine.fleet.replicas), grammar)
 
 
-def compare(model: ReflectiveModel, branches: Sequence[Branch]) -> int:
+def compare(model: ReflectiveModel, branches: Sequence[Branch], tolerance: float = TOLERANCE) -> int:
     """What branches report is what a plain forward over them says; return how many steps were compared."""
     for branch in branches:
         steps = grade_trace(model, branch.tree.grammar, branch.tree.prompt, branch.ids, branch.forced)
-        assert_equal_steps(branch.steps, steps[: len(branch.steps)])
+        assert_equal_steps(branch.steps, steps[: len(branch.steps)], tolerance)
     return sum(len(branch.steps) for branch in branches)
 
 

@@ -10,7 +10,7 @@ import pytest
 import tiny_adapter
 import torch
 from engine.contract import assert_equal_steps
-from engine.vllm.real import OPTIONS, regrade
+from engine.vllm.real import LIKELY, OPTIONS, regrade
 from engine.vllm.started import serving, wait_for
 
 from reflectgen import load, zoo
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(4)]
-ASKED: dict[str, Any] = {"k": 2, "max_tokens": 150, "temperature": 1.0}
+ASKED: dict[str, Any] = {"k": 2, "max_tokens": 150, **LIKELY}
 
 
 @pytest.fixture(scope="module")

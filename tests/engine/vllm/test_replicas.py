@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.vllm.real import OPTIONS, random_head, regrade
+from engine.vllm.real import LIKELY, OPTIONS, random_head, regrade
 from engine.vllm.started import kill, serving, wait_for
 
 from reflectgen import load, zoo
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 PROBLEMS = [wordproblems.generate("test", 0, index).text for index in range(12)]
-ASKED: dict[str, Any] = {"k": 4, "max_tokens": 150, "temperature": 1.0}
+ASKED: dict[str, Any] = {"k": 4, "max_tokens": 150, **LIKELY}
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["one state", "whole steps"])
