@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from selection import described, sample
+from selection import cell, described, sample
 
 import reflectgen
 from reflectgen import metrics, tasks
@@ -109,11 +109,11 @@ def show(found: Mapping[str, Mapping[str, metrics.Interval]]) -> None:
     """The comparison as a table."""
     table = Table("", "before", "after", "after less before")
     for name, row in found.items():
-        table.add_row(name, *(f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in row.values()))
+        table.add_row(name, *(cell(described(one)) for one in row.values()))
     Console().print(table)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Parse, sample, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", help="a folder or the bundled model, tiny")
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log", type=Path, help="the trainer's trainer_state.json")
     parser.add_argument("--plot", type=Path, help="file for a plot of the log, .svg or .png")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     if options.plot and not options.log:
         parser.error("--plot draws what --log holds: name a trainer_state.json")
     models = (options.before, options.after)

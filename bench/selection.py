@@ -120,14 +120,15 @@ def show(figures: dict[str, Any]) -> None:
     for k in figures["accuracy"]:
         table.add_column(f"k = {k}", justify="right")
     for name in WAYS:
-        table.add_row(name, *(_cell(ways[name]) for ways in figures["accuracy"].values()))
+        table.add_row(name, *(cell(ways[name]) for ways in figures["accuracy"].values()))
     for rival in RIVALS:
-        table.add_row(f"SPRM minus {rival}", *(_cell(ways[rival]) for ways in figures["sprm_minus"].values()))
+        table.add_row(f"SPRM minus {rival}", *(cell(ways[rival]) for ways in figures["sprm_minus"].values()))
     Console().print(table)
     Console().print({name: figures[name] for name in ("auc_pooled", "auc_within", "steps", "oracle", "tokens", "seconds")})
 
 
-def _cell(found: dict[str, float]) -> str:
+def cell(found: dict[str, float]) -> str:
+    """An interval in a table."""
     return f"{found['estimate']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 

@@ -5,7 +5,6 @@ Importing this imports no torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,12 +204,9 @@ def _frontier(measured: str | Path, backbone: str) -> tuple[Point, ...]:
 
 def read_frontier(path: Path) -> Frontier:
     """The measurements in a file; raises `ModelError` where it is broken."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The file {path} is no readable JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"The file {path} holds no JSON object.")
+    from reflectgen.model.json_file import read_object
+
+    values = read_object(path)
     try:
         return Frontier.parse(values, str(path))
     except OptionError as error:

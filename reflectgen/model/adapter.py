@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reflectgen.errors import ModelError
+from reflectgen.model.json_file import read_object
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 SCALING = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern")
@@ -40,13 +41,7 @@ def read_config(name: str | Path) -> Mapping[str, Any]:
     path = _folder(name) / CONFIG
     if not (path.is_file() and path.with_name(WEIGHTS).is_file()):
         raise ModelError(f"The adapter {name} is no folder with {CONFIG} and {WEIGHTS}: give the folder of a LoRA adapter.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The file {path} is no readable JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"The file {path} holds no JSON object.")
-    return values
+    return read_object(path)
 
 
 def _folder(name: str | Path) -> Path:

@@ -18,6 +18,7 @@ from reflectgen.errors import ModelError, OptionError
 from reflectgen.model.atomic import replace_file
 from reflectgen.model.foreign import SCORE_MODULE, read_foreign
 from reflectgen.model.head import SPRMHead
+from reflectgen.model.json_file import read_object
 from reflectgen.model.source import Source, resolve
 
 CONFIG_FILE = "reflectgen.json"
@@ -97,12 +98,7 @@ def read_config(folder: Path) -> ReflectiveConfig | None:
     path = folder / CONFIG_FILE
     if not path.is_file():
         return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The file {path} is no readable JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"The file {path} holds no JSON object.")
+    values = read_object(path)
     version = values.pop("format", None)
     if not isinstance(version, int) or version > FORMAT:
         raise ModelError(f"The file {path} has format {version}, and this reflectgen reads up to {FORMAT}: upgrade reflectgen.")
